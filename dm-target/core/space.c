@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * space.c - ranges of the diff storage and the places inside them.
+ *
+ * Every place is one bit of its range's bitmap.  A search goes on where the
+ * last one ended (next fit), so that places taken one after the other lie one
+ * after the other on the disk, and that a range is swept as a whole before its
+ * early gaps are used again.  Behind many deletes free places lie scattered;
+ * then a search looks at a few gaps and takes the longest, because a segment
+ * is one write and its length is what makes it cheap.
+ */
+#include "space.h"
+#include "../uapi/dm-snapdiff.h"
+
+/* Gaps looked at before the longest seen is good enough. */
+#define SEARCH_GAPS 16
+/* No run is longer: bitmap helpers count in int. */
+#define RUN_MAX (1U << 20)
+/* Slots of the first ranges[] array. */
+#define FIRST_ROOM 8
+
+static unsigned int chunk_shift(const struct sd_space *s)
+{
+	return ilog2(s->chunk);
+}
+
+void sd_space_init(struct sd_space *s, u32 chunk)
+{
+	memset(s, 0, sizeof(*s));
+	s->chunk = chunk;
+}
+
+void sd_space_exit(struct sd_space *s)
+{
+	u32 slot;
+
+	for (slot = 0; slot < s->count; slot++)
+		sd_range_free(s->ranges[slot]);
+	sd_free(s->ranges);
+	sd_space_init(s, s->chunk);
+}
+
+/* Last sector of a stretch; one that wraps reaches to the end of the numbers. */
+static u64 last_sector(u64 start, u64 len)
+{
+	u64 last = start + (len - 1);
+
+	return last < start ? ~0ULL : last;
+}
+
+bool sd_overlap(u64 dev_a, u64 start_a, u64 len_a, u64 dev_b, u64 start_b, u64 len_b)
+{
+	if (dev_a != dev_b || !len_a || !len_b)
+		return false;
+	return start_a <= last_sector(start_b, len_b) && start_b <= last_sector(start_a, len_a);
+}
+
+int sd_range_check(const struct sd_space *s, const struct sd_range_id *id, u64 dev_size,
+		   u32 block, const char **why)
+{
+	u64 mask = block ? block - 1 : 0;
+
+	if (!id->len)
+		*why = "the range has no length";
+	else if (id->start + id->len < id->start)
+		*why = "the range's end does not fit 64 bits";
+	else if (id->start + id->len > dev_size)
+		*why = "the range ends behind the end of its device";
+	else if (id->start & mask)
+		*why = "the range does not begin at a logical block of its device";
+	else if (id->len & mask)
+		*why = "the range's length is not a multiple of its device's logical block";
+	else if (id->len < s->chunk)
+		*why = "the range is shorter than one chunk";
+	else if (id->len >> chunk_shift(s) > 1ULL << 48)
+		*why = "the range has more places than can be numbered";
+	else if (s->count >= SNAPDIFF_RANGES_MAX)
+		*why = "the store has as many ranges as it can have";
+	else
+		return 0;
+	return -EINVAL;
+}
+
+static bool same_id(const struct sd_range_id *a, const struct sd_range_id *b)
+{
+	return a->dev == b->dev && a->start == b->start && a->len == b->len &&
+	       a->group == b->group && a->last == b->last;
+}
+
+struct sd_range *sd_space_find(struct sd_space *s, const struct sd_range_id *id)
+{
+	u32 slot;
+
+	for (slot = 0; slot < s->count; slot++)
+		if (same_id(&s->ranges[slot]->id, id))
+			return s->ranges[slot];
+	return NULL;
+}
+
+struct sd_range *sd_range_alloc(const struct sd_space *s, const struct sd_range_id *id)
+{
+	u64 places = id->len >> chunk_shift(s);
+	/* one word more, so that a range without a whole chunk has a map too */
+	u64 bytes = ((places >> 6) + 1) * sizeof(u64);
+	struct sd_range *r;
+
+	if (bytes > INT_MAX)
+		return NULL;
+	r = sd_zalloc(sizeof(*r));
+	if (!r)
+		return NULL;
+	r->map = sd_zalloc(bytes);
+	if (!r->map) {
+		sd_free(r);
+		return NULL;
+	}
+	r->id = *id;
+	r->places = places;
+	return r;
+}
+
+void sd_range_free(struct sd_range *r)
+{
+	if (!r)
+		return;
+	sd_free(r->map);
+	sd_free(r);
+}
+
+static u32 next_room(const struct sd_space *s)
+{
+	return s->room ? 2 * s->room : FIRST_ROOM;
+}
+
+int sd_space_grow(const struct sd_space *s, struct sd_range ***array)
+{
+	*array = NULL;
+	if (s->count < s->room)
+		return 0;
+	*array = sd_zalloc(next_room(s) * sizeof(**array));
+	return *array ? 0 : -ENOMEM;
+}
+
+/* The first slot of the same group: its range keeps the sum over the group. */
+static u32 find_lead(const struct sd_space *s, u32 group)
+{
+	u32 slot;
+
+	for (slot = 0; slot < s->count; slot++)
+		if (s->ranges[slot]->id.group == group)
+			break;
+	return slot;
+}
+
+struct sd_range **sd_space_add(struct sd_space *s, struct sd_range *r, struct sd_range **array)
+{
+	unsigned int shift = chunk_shift(s);
+	struct sd_range **old = NULL;
+
+	if (array) {
+		old = s->ranges;
+		if (s->count)
+			memcpy(array, old, s->count * sizeof(*array));
+		s->room = next_room(s);
+	} else {
+		array = s->ranges;
+	}
+	r->lead = find_lead(s, r->id.group);
+	WRITE_ONCE(array[s->count], r);
+	/* whoever reads ranges without the lock finds every slot filled */
+	smp_store_release(&s->ranges, array);
+	s->count++;
+	s->capacity += r->id.len;
+	s->free += r->places << shift;
+	s->unusable += r->id.len - (r->places << shift);
+	return old;
+}
+
+static bool may_give(const struct sd_range *r, bool last)
+{
+	return !r->failed && r->taken < r->places && r->id.last == last;
+}
+
+/* Work out every group's segments in flight, kept at the group's lead. */
+static void sum_groups(struct sd_space *s)
+{
+	u32 slot;
+
+	for (slot = 0; slot < s->count; slot++)
+		s->ranges[slot]->sum = 0;
+	for (slot = 0; slot < s->count; slot++)
+		s->ranges[s->ranges[slot]->lead]->sum += s->ranges[slot]->writing;
+}
+
+/* How far a lead is behind the one whose turn it was last, going round. */
+static u32 behind_turn(const struct sd_space *s, u32 lead)
+{
+	return lead > s->turn ? lead - s->turn : lead + s->count - s->turn;
+}
+
+/*
+ * The range to take from: of the group with least in flight, of equals the
+ * next in turn, of the group's ranges the first that has a place (one range of
+ * a disk after the other: fewer seeks, and later ones can be given back).
+ */
+static struct sd_range *choose(struct sd_space *s, bool last, u32 *chosen)
+{
+	struct sd_range *best = NULL;
+	u32 slot, best_sum = 0, best_turn = 0;
+
+	for (slot = 0; slot < s->count; slot++) {
+		struct sd_range *r = s->ranges[slot];
+		u32 sum = s->ranges[r->lead]->sum;
+		u32 turn = behind_turn(s, r->lead);
+
+		if (!may_give(r, last))
+			continue;
+		if (best && (sum > best_sum || (sum == best_sum && turn >= best_turn)))
+			continue;
+		best = r;
+		best_sum = sum;
+		best_turn = turn;
+		*chosen = slot;
+	}
+	return best;
+}
+
+/* The range has a free place: find a run of it, see the top of this file. */
+static void search(const struct sd_range *r, u32 want, u64 *index, u32 *count)
+{
+	u64 pos = r->next, start, end;
+	bool wrapped = false;
+	u32 gaps = 0;
+
+	*count = 0;
+	while (gaps < SEARCH_GAPS && *count < want) {
+		start = find_next_zero_bit(r->map, r->places, pos);
+		if (start >= r->places) {
+			if (wrapped)
+				break;
+			wrapped = true;
+			pos = 0;
+			continue;
+		}
+		end = find_next_bit(r->map, min_t(u64, r->places, start + want), start);
+		end = min_t(u64, end, min_t(u64, r->places, start + want));
+		if (end - start > *count) {
+			*index = start;
+			*count = end - start;
+		}
+		gaps++;
+		pos = end;
+		if (wrapped && pos >= r->next)
+			break;
+	}
+}
+
+/* Bits by word first: the helpers count in int, ranges are longer than that. */
+static void set_places(struct sd_range *r, u64 index, u32 count)
+{
+	bitmap_set(r->map + (index >> 6), index & 63, count);
+	r->taken += count;
+}
+
+static void clear_places(struct sd_range *r, u64 index, u32 count)
+{
+	bitmap_clear(r->map + (index >> 6), index & 63, count);
+	r->taken -= count;
+}
+
+bool sd_space_take(struct sd_space *s, u32 want, struct sd_run *run)
+{
+	struct sd_range *r;
+	u64 sectors;
+
+	if (!s->free || WARN_ON(!want))
+		return false;
+	sum_groups(s);
+	r = choose(s, false, &run->slot);
+	if (!r)
+		r = choose(s, true, &run->slot);
+	if (WARN_ON(!r))
+		return false;
+	search(r, min_t(u32, want, RUN_MAX), &run->index, &run->count);
+	if (WARN_ON(!run->count))
+		return false;
+	set_places(r, run->index, run->count);
+	r->next = run->index + run->count;
+	if (r->next == r->places)
+		r->next = 0;
+	s->turn = r->lead;
+	sectors = (u64)run->count << chunk_shift(s);
+	s->free -= sectors;
+	s->used += sectors;
+	return true;
+}
+
+void sd_space_give(struct sd_space *s, u32 slot, u64 index, u32 count)
+{
+	u64 sectors = (u64)count << chunk_shift(s);
+	struct sd_range *r;
+
+	if (WARN_ON(slot >= s->count) || !count)
+		return;
+	r = s->ranges[slot];
+	if (WARN_ON(count > RUN_MAX || index >= r->places || count > r->places - index))
+		return;
+	/* giving a free place back would let two owners have it: refuse all */
+	if (WARN_ON(find_next_zero_bit(r->map, index + count, index) < index + count))
+		return;
+	clear_places(r, index, count);
+	s->used -= sectors;
+	if (r->failed)
+		s->unusable += sectors;
+	else
+		s->free += sectors;
+}
+
+void sd_space_fail(struct sd_space *s, u32 slot)
+{
+	struct sd_range *r;
+	u64 sectors;
+
+	if (WARN_ON(slot >= s->count))
+		return;
+	r = s->ranges[slot];
+	if (r->failed)
+		return;
+	sectors = (r->places - r->taken) << chunk_shift(s);
+	r->failed = true;
+	s->free -= sectors;
+	s->unusable += sectors;
+}
+
+u64 sd_place_sector(const struct sd_space *s, sd_place_t p)
+{
+	struct sd_range **ranges = smp_load_acquire(&s->ranges);
+
+	return ranges[sd_place_slot(p)]->id.start + (sd_place_index(p) << chunk_shift(s));
+}
+
+void sd_range_counts(const struct sd_space *s, const struct sd_range *r, u64 *used, u64 *free,
+		     u64 *unusable)
+{
+	unsigned int shift = chunk_shift(s);
+
+	*used = r->taken << shift;
+	*free = r->failed ? 0 : (r->places - r->taken) << shift;
+	*unusable = r->id.len - *used - *free;
+}
+
+static bool range_check(const struct sd_range *r, unsigned int shift)
+{
+	u64 taken = 0, bit;
+
+	for (bit = find_next_bit(r->map, r->places, 0); bit < r->places;
+	     bit = find_next_bit(r->map, r->places, bit + 1))
+		taken++;
+	return taken == r->taken && r->places == r->id.len >> shift && r->next <= r->places;
+}
+
+bool sd_space_check(const struct sd_space *s)
+{
+	u64 capacity = 0, used = 0, free = 0, unusable = 0;
+	u64 range_used, range_free, range_unusable;
+	u32 slot;
+
+	for (slot = 0; slot < s->count; slot++) {
+		const struct sd_range *r = s->ranges[slot];
+
+		if (!range_check(r, chunk_shift(s)))
+			return false;
+		sd_range_counts(s, r, &range_used, &range_free, &range_unusable);
+		capacity += r->id.len;
+		used += range_used;
+		free += range_free;
+		unusable += range_unusable;
+	}
+	return capacity == s->capacity && used == s->used && free == s->free &&
+	       unusable == s->unusable && capacity == used + free + unusable;
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * range.c - devices of ranges, and the message "extend".
+ *
+ * A range is held open in every table of its store, live or loaded: a table
+ * that was loaded before an extend and resumed after it must not lose the
+ * range (protocol 7).
+ */
+#include <linux/sched/mm.h>
+
+#include "snapdiff.h"
+
+/* A device held by one table. */
+struct held_dev {
+	struct list_head link;
+	struct dm_dev *dev;
+};
+
+void sd_disk_place(struct block_device *bdev, u64 start, u64 *disk_dev, u64 *disk_start)
+{
+	*disk_dev = disk_devt(bdev->bd_disk);
+	*disk_start = start + bdev->bd_start_sect;
+}
+
+bool sd_is_ours(dev_t devt)
+{
+	struct sd_image_link *image;
+	struct sd_origin *o;
+	struct sd_store *s;
+
+	list_for_each_entry(s, &sd_stores, link) {
+		if (s->devt == devt)
+			return true;
+		list_for_each_entry(o, &s->origins, link)
+			if (o->devt == devt)
+				return true;
+	}
+	list_for_each_entry(image, &sd_images, link)
+		if (image->devt == devt)
+			return true;
+	return false;
+}
+
+bool sd_conflict_ranges(u64 disk_dev, u64 disk_start, u64 len)
+{
+	struct sd_range_dev *d;
+	struct sd_store *s;
+	u32 i;
+
+	list_for_each_entry(s, &sd_stores, link)
+		for (i = 0; i < s->space.count; i++) {
+			d = s->devs[i];
+			if (sd_overlap(d->disk_dev, d->disk_start, s->space.ranges[i]->id.len,
+				       disk_dev, disk_start, len))
+				return true;
+		}
+	return false;
+}
+
+bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except)
+{
+	struct sd_origin *o;
+	struct sd_store *s;
+
+	list_for_each_entry(s, &sd_stores, link)
+		list_for_each_entry(o, &s->origins, link)
+			if (o != except && sd_overlap(o->disk_dev, o->disk_start, o->size, disk_dev,
+						      disk_start, len))
+				return true;
+	return false;
+}
+
+/* ---- devices of a table ------------------------------------------------ */
+
+static int hold(struct sd_store_target *st, const char *path, struct dm_dev **dev,
+		const char **why)
+{
+	struct held_dev *held;
+	int r;
+
+	held = kzalloc(sizeof(*held), GFP_KERNEL);
+	if (!held) {
+		*why = "no memory for the range";
+		return -ENOMEM;
+	}
+	r = dm_get_device(st->ti, path, SD_OPEN_RW, &held->dev);
+	if (r) {
+		*why = "the device of the range cannot be opened for reading and writing";
+		kfree(held);
+		return r;
+	}
+	list_add_tail(&held->link, &st->devs);
+	*dev = held->dev;
+	return 0;
+}
+
+/* Let go what was held last. */
+static void unhold_last(struct sd_store_target *st)
+{
+	struct held_dev *held = list_last_entry(&st->devs, struct held_dev, link);
+
+	list_del(&held->link);
+	dm_put_device(st->ti, held->dev);
+	kfree(held);
+}
+
+void sd_ranges_release(struct sd_store_target *st)
+{
+	while (!list_empty(&st->devs))
+		unhold_last(st);
+}
+
+static int hold_by_number(struct sd_store_target *st, dev_t devt, const char **why)
+{
+	struct dm_dev *dev;
+	char number[24];
+
+	scnprintf(number, sizeof(number), "%u:%u", MAJOR(devt), MINOR(devt));
+	return hold(st, number, &dev, why);
+}
+
+int sd_ranges_hold(struct sd_store_target *st, const char **why)
+{
+	struct sd_store *s = st->store;
+	u32 i;
+	int r;
+
+	for (i = 0; i < s->space.count; i++) {
+		r = hold_by_number(st, s->devs[i]->devt, why);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* The other tables of the store hold the device too, or none does. */
+static int hold_everywhere(struct sd_store_target *st, dev_t devt, const char **why)
+{
+	struct sd_store_target *other, *undo;
+	int r;
+
+	list_for_each_entry(other, &st->store->instances, link) {
+		if (other == st)
+			continue;
+		r = hold_by_number(other, devt, why);
+		if (r)
+			goto undo;
+	}
+	return 0;
+undo:
+	list_for_each_entry(undo, &st->store->instances, link) {
+		if (undo == other)
+			break;
+		if (undo != st)
+			unhold_last(undo);
+	}
+	return r;
+}
+
+/* ---- extending --------------------------------------------------------- */
+
+static void fill_id(struct sd_range_id *id, const struct sd_range_words *w, dev_t devt)
+{
+	memset(id, 0, sizeof(*id));
+	id->dev = devt;
+	id->start = w->start;
+	id->len = w->len;
+	id->group = w->group;
+	id->last = w->last;
+}
+
+bool sd_range_known(struct sd_store_target *st, const struct sd_range_words *w)
+{
+	struct sd_range_id id;
+	struct dm_dev *dev;
+	const char *why;
+	bool known;
+
+	if (hold(st, w->dev, &dev, &why))
+		return false;
+	fill_id(&id, w, dev->bdev->bd_dev);
+	known = sd_space_find(&st->store->space, &id) != NULL;
+	unhold_last(st);
+	return known;
+}
+
+static int check(struct sd_store *s, struct block_device *bdev, const struct sd_range_id *id,
+		 struct sd_range_dev *d, const char **why)
+{
+	int r;
+
+	*why = "the range lies on a store, origin or image of snapdiff itself";
+	if (sd_is_ours(bdev->bd_dev) || sd_is_ours(disk_devt(bdev->bd_disk)))
+		return -EINVAL;
+	*why = "the device of the range is zoned: places could not be reused";
+	if (bdev_is_zoned(bdev))
+		return -EINVAL;
+	*why = "the device of the range is read-only";
+	if (bdev_read_only(bdev))
+		return -EROFS;
+	r = sd_range_check(&s->space, id, bdev_nr_sectors(bdev), d->block, why);
+	if (r)
+		return r;
+	*why = "the range shares sectors with a range of a store";
+	if (sd_conflict_ranges(d->disk_dev, d->disk_start, id->len))
+		return -EEXIST;
+	*why = "the range shares sectors with an origin";
+	if (sd_conflict_origins(d->disk_dev, d->disk_start, id->len, NULL))
+		return -EEXIST;
+	return 0;
+}
+
+static int add(struct sd_store_target *st, const struct sd_range_id *id, struct sd_range_dev *d,
+	       const char **why)
+{
+	struct sd_store *s = st->store;
+	struct sd_range **array, **old;
+	struct sd_range *r;
+	int err = -ENOMEM;
+
+	*why = "no memory for the range";
+	r = sd_range_alloc(&s->space, id);
+	if (!r)
+		return -ENOMEM;
+	if (sd_space_grow(&s->space, &array))
+		goto free_range;
+	err = hold_everywhere(st, d->devt, why);
+	if (err)
+		goto free_array;
+
+	write_seqlock(&s->lock);
+	s->devs[s->space.count] = d;
+	old = sd_space_add(&s->space, r, array);
+	sd_store_act(s, sd_policy_note(&s->policy) |
+				sd_policy_space(&s->policy, s->space.free, true));
+	write_sequnlock(&s->lock);
+	if (old) {
+		sd_free(old);
+	}
+	return 0;
+
+free_array:
+	sd_free(array);
+free_range:
+	sd_range_free(r);
+	return err;
+}
+
+static int range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why)
+{
+	struct sd_store *s = st->store;
+	struct sd_range_dev *d;
+	struct sd_range_id id;
+	struct dm_dev *dev;
+	int r;
+
+	r = hold(st, w->dev, &dev, why);
+	if (r)
+		return r;
+	fill_id(&id, w, dev->bdev->bd_dev);
+	if (sd_space_find(&s->space, &id)) {
+		unhold_last(st);
+		return 1;
+	}
+	r = -ENOMEM;
+	*why = "no memory for the range";
+	d = kzalloc(sizeof(*d), GFP_KERNEL);
+	if (!d)
+		goto release;
+	d->bdev = dev->bdev;
+	d->devt = dev->bdev->bd_dev;
+	d->start = id.start;
+	d->block = bdev_logical_block_size(dev->bdev) >> SECTOR_SHIFT;
+	sd_disk_place(dev->bdev, id.start, &d->disk_dev, &d->disk_start);
+	r = check(s, dev->bdev, &id, d, why);
+	if (!r)
+		r = add(st, &id, d, why);
+	if (!r)
+		return 0;
+	kfree(d);
+release:
+	unhold_last(st);
+	return r;
+}
+
+int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why)
+{
+	/* Memory must not be won by writing to an origin that waits for us. */
+	unsigned int noio = memalloc_noio_save();
+	int r = range_add(st, w, why);
+
+	memalloc_noio_restore(noio);
+	return r;
+}

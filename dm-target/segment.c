@@ -1,0 +1,632 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * segment.c - buffers: places with pages, filled by many copies and written as
+ * one large sequential write.
+ *
+ * Life of a segment: opened (a run of places and pages for it) - given out in
+ * parts, each filled by a job's read and published - sealed (full, old, or the
+ * store ends; what was not given out goes back) - written once nothing is
+ * being read into it - gone.  A writer never waits for the write.
+ *
+ * A write that fails marks the range as failed and sends the same pages to
+ * another range; the exceptions then point there (protocol 25).
+ */
+#include "snapdiff.h"
+
+static void segment_work(struct work_struct *work);
+
+/* ---- memory ------------------------------------------------------------ */
+
+static void free_pages_of(struct page **pages, u32 count)
+{
+	while (count--)
+		__free_page(pages[count]);
+}
+
+static bool alloc_pages_for(struct page **pages, u32 count)
+{
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		pages[i] = alloc_page(GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
+		if (!pages[i]) {
+			free_pages_of(pages, i);
+			return false;
+		}
+	}
+	return true;
+}
+
+int sd_spare_init(struct sd_store *s)
+{
+	s->spare = kcalloc(SD_PIECE_PAGES, sizeof(*s->spare), GFP_KERNEL);
+	if (!s->spare)
+		return -ENOMEM;
+	if (alloc_pages_for(s->spare, SD_PIECE_PAGES))
+		return 0;
+	kfree(s->spare);
+	s->spare = NULL;
+	return -ENOMEM;
+}
+
+void sd_spare_exit(struct sd_store *s)
+{
+	if (!s->spare)
+		return;
+	free_pages_of(s->spare, SD_PIECE_PAGES);
+	kfree(s->spare);
+}
+
+static u32 nr_pages(const struct sd_segment *seg, u32 parts)
+{
+	return parts * seg->store->chunk_pages;
+}
+
+static struct sd_segment *segment_alloc(struct sd_store *s, const struct sd_run *run)
+{
+	struct sd_segment *seg;
+
+	seg = kvzalloc(struct_size(seg, parts, run->count), GFP_NOIO | __GFP_NOWARN);
+	if (!seg)
+		return NULL;
+	kref_init(&seg->ref);
+	seg->store = s;
+	seg->run = *run;
+	seg->parts_max = run->count;
+	seg->opened = jiffies;
+	INIT_LIST_HEAD(&seg->link);
+	INIT_DELAYED_WORK(&seg->work, segment_work);
+	seg->pages = kvcalloc(nr_pages(seg, run->count), sizeof(*seg->pages),
+			      GFP_NOIO | __GFP_NOWARN);
+	if (!seg->pages) {
+		kvfree(seg);
+		return NULL;
+	}
+	return seg;
+}
+
+static void segment_free(struct kref *ref)
+{
+	struct sd_segment *seg = container_of(ref, struct sd_segment, ref);
+	struct sd_store *s = seg->store;
+
+	if (seg->spare) {
+		write_seqlock(&s->lock);
+		s->spare_used = false;
+		sd_release_waiters(s);
+		write_sequnlock(&s->lock);
+	} else if (seg->pages) {
+		free_pages_of(seg->pages, nr_pages(seg, seg->parts_max));
+	}
+	kvfree(seg->pages);
+	kvfree(seg);
+}
+
+void sd_segment_put(struct sd_segment *seg)
+{
+	kref_put(&seg->ref, segment_free);
+}
+
+/* With pages, the store's spare ones if memory is short. */
+static struct sd_segment *segment_create(struct sd_store *s, const struct sd_run *run)
+{
+	struct sd_segment *seg = segment_alloc(s, run);
+	bool spare;
+
+	if (!seg)
+		return NULL;
+	if (alloc_pages_for(seg->pages, nr_pages(seg, run->count)))
+		return seg;
+	write_seqlock(&s->lock);
+	spare = !s->spare_used;
+	if (spare)
+		s->spare_used = true;
+	write_sequnlock(&s->lock);
+	if (spare) {
+		memcpy(seg->pages, s->spare, nr_pages(seg, run->count) * sizeof(*seg->pages));
+		seg->spare = true;
+		return seg;
+	}
+	kvfree(seg->pages);
+	kvfree(seg);
+	return NULL;
+}
+
+struct sd_segment *sd_segment_bounce(struct sd_store *s)
+{
+	struct sd_run run = { .count = 1 };
+
+	return segment_create(s, &run);
+}
+
+/* ---- giving out -------------------------------------------------------- */
+
+static u64 sectors_of(const struct sd_segment *seg)
+{
+	return (u64)seg->parts_max << seg->store->chunk_shift;
+}
+
+static void give_back(struct sd_store *s, const struct sd_segment *seg, u32 part, u32 count)
+{
+	sd_space_give(&s->space, seg->run.slot, seg->run.index + part, count);
+}
+
+/* Nothing is read into it any more: the write may go. Under store->lock. */
+static void maybe_write(struct sd_segment *seg)
+{
+	if (seg->sealed && !seg->filling && !seg->writing) {
+		seg->writing = true;
+		seg->store->space.ranges[seg->run.slot]->writing++;
+		queue_delayed_work(seg->store->write_wq, &seg->work, 0);
+	}
+}
+
+static void seal(struct sd_segment *seg)
+{
+	struct sd_store *s = seg->store;
+
+	if (seg->sealed)
+		return;
+	seg->sealed = true;
+	if (s->open == seg)
+		s->open = NULL;
+	if (seg->used < seg->run.count) {
+		give_back(s, seg, seg->used, seg->run.count - seg->used);
+		seg->run.count = seg->used;
+	}
+	maybe_write(seg);
+}
+
+void sd_segment_seal_open(struct sd_store *s)
+{
+	if (s->open)
+		seal(s->open);
+}
+
+void sd_segment_age(struct work_struct *work)
+{
+	struct sd_store *s = container_of(work, struct sd_store, age_work.work);
+	unsigned long left;
+
+	write_seqlock(&s->lock);
+	if (s->open) {
+		if (time_after_eq(jiffies, s->open->opened + SD_SEGMENT_AGE)) {
+			sd_segment_seal_open(s);
+		} else {
+			left = s->open->opened + SD_SEGMENT_AGE - jiffies;
+			queue_delayed_work(s->admin_wq, &s->age_work, left);
+		}
+	}
+	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+	write_sequnlock(&s->lock);
+}
+
+static void wait_in_line(struct sd_job *job)
+{
+	list_add_tail(&job->wait, &job->origin->store->waiters);
+}
+
+static enum sd_take wait_for_buffer(struct sd_store *s, struct sd_job *job)
+{
+	if (list_empty(&s->waiters))
+		s->buffer_wanted = jiffies;
+	wait_in_line(job);
+	queue_delayed_work(s->admin_wq, &s->stall_work, msecs_to_jiffies(s->stall_ms));
+	return SD_TAKE_WAIT_BUFFER;
+}
+
+static enum sd_take wait_for_place(struct sd_store *s, struct sd_job *job)
+{
+	u64 now = sd_now_ms();
+
+	wait_in_line(job);
+	if (!job->held) {
+		job->held = true;
+		job->held_since = now;
+		list_add_tail(&job->held_link, &s->held);
+		sd_store_act(s, sd_policy_held(&s->policy, now));
+	}
+	return SD_TAKE_WAIT_PLACE;
+}
+
+static bool over_limit(const struct sd_store *s)
+{
+	return s->buffered + SD_PIECE_SECTORS > s->buffer && !list_empty(&s->segments);
+}
+
+/*
+ * A new open segment.  Called under store->lock, which it lets go and takes
+ * again.  OK: there is one now, perhaps; ask again.
+ */
+static enum sd_take open_segment(struct sd_store *s, bool *retry)
+{
+	struct sd_segment *seg;
+	struct sd_run run;
+	u64 sectors;
+
+	if (s->opening || over_limit(s))
+		return SD_TAKE_WAIT_BUFFER;
+	if (!sd_space_take(&s->space, SD_PIECE_SECTORS >> s->chunk_shift, &run))
+		return SD_TAKE_WAIT_PLACE;
+	sectors = (u64)run.count << s->chunk_shift;
+	s->opening = true;
+	s->buffered += sectors;
+	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+	write_sequnlock(&s->lock);
+
+	seg = segment_create(s, &run);
+
+	write_seqlock(&s->lock);
+	s->opening = false;
+	if (!seg) {
+		s->buffered -= sectors;
+		sd_space_give(&s->space, run.slot, run.index, run.count);
+		sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+		*retry = list_empty(&s->segments); /* nobody would wake us */
+		return SD_TAKE_WAIT_BUFFER;
+	}
+	list_add_tail(&seg->link, &s->segments);
+	s->open = seg;
+	queue_delayed_work(s->admin_wq, &s->age_work, SD_SEGMENT_AGE);
+	sd_release_waiters(s);
+	return SD_TAKE_OK;
+}
+
+static void take_parts(struct sd_store *s, struct sd_job *job, u32 want)
+{
+	struct sd_segment *seg = s->open;
+	u32 i;
+
+	job->seg = seg;
+	job->part = seg->used;
+	job->got = min(want, seg->run.count - seg->used);
+	seg->used += job->got;
+	seg->filling += job->got;
+	for (i = 0; i < job->got; i++)
+		seg->parts[job->part + i].state = SD_PART_FILLING;
+	if (seg->used == seg->run.count)
+		seal(seg);
+}
+
+enum sd_take sd_segment_take(struct sd_job *job, u32 want)
+{
+	struct sd_origin *o = job->origin;
+	struct sd_store *s = o->store;
+	enum sd_take result = SD_TAKE_OK;
+	bool retry = false;
+
+	write_seqlock(&s->lock);
+	while (!s->open && result == SD_TAKE_OK)
+		result = open_segment(s, &retry);
+	if (result == SD_TAKE_OK) {
+		take_parts(s, job, want);
+		write_sequnlock(&s->lock);
+		return SD_TAKE_OK;
+	}
+
+	/*
+	 * About to wait.  Ends of snapshots and noflush suspends release all
+	 * waiters after they took effect, under this lock: whoever asks here
+	 * once more is either released, or sees it.
+	 */
+	if (sd_map_newest(o->map) != job->snapshot || READ_ONCE(o->requeue) || retry)
+		sd_job_redo(job);
+	else if (result == SD_TAKE_WAIT_PLACE)
+		wait_for_place(s, job);
+	else
+		wait_for_buffer(s, job);
+	write_sequnlock(&s->lock);
+	return result;
+}
+
+void sd_segment_filled(struct sd_segment *seg, u32 count)
+{
+	seg->filling -= count;
+	maybe_write(seg);
+}
+
+/* The read failed, or nobody needs it: the pages may hold anything. */
+void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count)
+{
+	struct sd_store *s = seg->store;
+	u32 i;
+
+	write_seqlock(&s->lock);
+	for (i = 0; i < count; i++) {
+		seg->parts[part + i].state = SD_PART_DEAD;
+		seg->parts[part + i].zero = true;
+	}
+	sd_segment_filled(seg, count);
+	write_sequnlock(&s->lock);
+}
+
+/* ---- looking up and freeing -------------------------------------------- */
+
+static struct sd_segment *find(struct sd_store *s, sd_place_t place, u32 *part)
+{
+	u32 slot = sd_place_slot(place);
+	u64 index = sd_place_index(place);
+	struct sd_segment *seg;
+
+	list_for_each_entry(seg, &s->segments, link) {
+		if (seg->run.slot == slot && index >= seg->run.index &&
+		    index - seg->run.index < seg->used) {
+			*part = index - seg->run.index;
+			return seg;
+		}
+	}
+	return NULL;
+}
+
+struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part)
+{
+	u32 slot = sd_place_slot(place);
+	u64 index = sd_place_index(place);
+	struct sd_segment *seg;
+
+	read_seqlock_excl(&s->lock);
+	seg = find(s, place, part);
+	if (seg) {
+		kref_get(&seg->ref);
+		*run = min(*run, seg->used - *part);
+		read_sequnlock_excl(&s->lock);
+		return seg;
+	}
+	list_for_each_entry(seg, &s->segments, link)
+		if (seg->run.slot == slot && seg->run.index > index)
+			*run = min_t(u64, *run, seg->run.index - index);
+	read_sequnlock_excl(&s->lock);
+	return NULL;
+}
+
+void sd_range_fail(struct sd_store *s, u32 slot)
+{
+	WRITE_ONCE(s->devs[slot]->failed, true);
+	sd_space_fail(&s->space, slot);
+}
+
+void sd_segment_free_places(struct sd_store *s, const sd_place_t *places, u32 n)
+{
+	struct sd_segment *seg;
+	u32 i, part;
+
+	write_seqlock(&s->lock);
+	for (i = 0; i < n; i++) {
+		seg = find(s, places[i], &part);
+		/* Its place is free when its segment's write is done (protocol 6). */
+		if (seg)
+			seg->parts[part].state = SD_PART_DEAD;
+		else
+			sd_space_give(&s->space, sd_place_slot(places[i]),
+				      sd_place_index(places[i]), 1);
+	}
+	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+	write_sequnlock(&s->lock);
+}
+
+/* ---- writing ----------------------------------------------------------- */
+
+/* All its places may be reused and its pages are not needed any more. */
+static void finish(struct sd_segment *seg)
+{
+	struct sd_store *s = seg->store;
+	u32 i;
+
+	write_seqlock(&s->lock);
+	s->space.ranges[seg->run.slot]->writing--;
+	list_del_init(&seg->link);
+	for (i = 0; i < seg->used; i++)
+		if (seg->parts[i].state == SD_PART_DEAD)
+			give_back(s, seg, i, 1);
+	s->buffered -= sectors_of(seg);
+	s->buffer_freed = jiffies;
+	sd_release_waiters(s);
+	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+	if (list_empty(&s->segments))
+		wake_up(&s->idle);
+	write_sequnlock(&s->lock);
+	sd_segment_put(seg);
+}
+
+static bool nothing_to_write(struct sd_segment *seg)
+{
+	struct sd_store *s = seg->store;
+	bool nothing = true;
+	u32 i;
+
+	read_seqlock_excl(&s->lock);
+	for (i = 0; i < seg->used && nothing; i++)
+		nothing = seg->parts[i].state == SD_PART_DEAD;
+	read_sequnlock_excl(&s->lock);
+	return nothing;
+}
+
+static void write_end(struct bio *bio)
+{
+	struct sd_segment *seg = bio->bi_private;
+
+	seg->status = bio->bi_status;
+	seg->written = true;
+	bio_put(bio);
+	queue_delayed_work(seg->store->write_wq, &seg->work, 0);
+}
+
+static void submit(struct sd_segment *seg)
+{
+	struct sd_store *s = seg->store;
+	struct sd_range_dev *d = s->devs[seg->run.slot];
+	u32 i, j, nr = nr_pages(seg, seg->used);
+	struct bio *bio;
+
+	/* No byte of other people's memory reaches the disk. */
+	for (i = 0; i < seg->used; i++)
+		for (j = 0; seg->parts[i].zero && j < s->chunk_pages; j++)
+			clear_highpage(sd_part_pages(seg, i)[j]);
+
+	bio = bio_alloc_bioset(d->bdev, nr, REQ_OP_WRITE, GFP_NOIO, &s->bios);
+	bio->bi_iter.bi_sector = d->start + (seg->run.index << s->chunk_shift);
+	bio->bi_end_io = write_end;
+	bio->bi_private = seg;
+	for (i = 0; i < nr; i++)
+		__bio_add_page(bio, seg->pages[i], PAGE_SIZE, 0);
+	submit_bio_noacct(bio);
+}
+
+/* ---- a failed write ---------------------------------------------------- */
+
+/*
+ * Move published parts from @part on to a new segment elsewhere: pages first,
+ * then, exception by exception, the place, if it still is the old one.
+ * Returns the next part to move; 0 and *stuck if there is no place or memory.
+ */
+static u32 move_parts(struct sd_segment *seg, u32 part, bool *stuck)
+{
+	struct sd_store *s = seg->store;
+	struct sd_segment *to = NULL;
+	struct sd_run run;
+	u32 i, j, n;
+
+	write_seqlock(&s->lock);
+	*stuck = !sd_space_take(&s->space, seg->used - part, &run);
+	write_sequnlock(&s->lock);
+	if (*stuck)
+		return part;
+	to = segment_create(s, &run);
+	if (!to) {
+		write_seqlock(&s->lock);
+		sd_space_give(&s->space, run.slot, run.index, run.count);
+		write_sequnlock(&s->lock);
+		*stuck = true;
+		return part;
+	}
+	n = run.count;
+	for (i = 0; i < n; i++)
+		for (j = 0; j < s->chunk_pages; j++)
+			copy_highpage(sd_part_pages(to, i)[j], sd_part_pages(seg, part + i)[j]);
+
+	write_seqlock(&s->lock);
+	to->used = n;
+	to->filling = n;
+	to->sealed = true;
+	s->buffered += sectors_of(to);
+	list_add_tail(&to->link, &s->segments);
+	write_sequnlock(&s->lock);
+
+	for (i = 0; i < n; i++)
+		sd_segment_move_part(seg, part + i, to, i);
+
+	write_seqlock(&s->lock);
+	sd_segment_filled(to, n);
+	write_sequnlock(&s->lock);
+	return part + n;
+}
+
+/* One exception follows its data; under the publishing lock of its origin. */
+void sd_segment_move_part(struct sd_segment *from, u32 a, struct sd_segment *to, u32 b)
+{
+	struct sd_store *s = from->store;
+	struct sd_part *old = &from->parts[a], *new = &to->parts[b];
+	struct sd_origin *o = NULL;
+	bool moved = false;
+
+	write_seqlock(&s->lock);
+	new->state = SD_PART_DEAD;
+	new->zero = true;
+	if (old->state == SD_PART_PUBLISHED) {
+		o = old->origin;
+		sd_origin_get(o);
+	}
+	write_sequnlock(&s->lock);
+	if (!o)
+		return;
+
+	new->origin = o;
+	new->chunk = old->chunk;
+	new->layer = old->layer;
+	spin_lock(&o->map_lock);
+	write_seqlock(&s->lock);
+	new->state = SD_PART_PUBLISHED;
+	new->zero = false;
+	moved = sd_map_replace(o->map, old->chunk, old->layer,
+			       sd_place(from->run.slot, from->run.index + a),
+			       sd_place(to->run.slot, to->run.index + b));
+	if (moved) {
+		old->state = SD_PART_DEAD;
+	} else {
+		/* Reaped meanwhile: who reaped it gives the old place back. */
+		new->state = SD_PART_DEAD;
+		new->zero = true;
+	}
+	write_sequnlock(&s->lock);
+	spin_unlock(&o->map_lock);
+	sd_origin_put(o);
+}
+
+/* The data has no home: what shows it ends. */
+static void lose_parts(struct sd_segment *seg, u32 part)
+{
+	struct sd_store *s = seg->store;
+
+	for (; part < seg->used; part++) {
+		struct sd_part *p = &seg->parts[part];
+		struct sd_origin *o = NULL;
+
+		write_seqlock(&s->lock);
+		if (p->state == SD_PART_PUBLISHED) {
+			o = p->origin;
+			sd_origin_get(o);
+		}
+		write_sequnlock(&s->lock);
+		if (!o)
+			continue;
+		sd_place_lost(o, p->chunk, sd_place(seg->run.slot, seg->run.index + part),
+			      SD_CAUSE_STORE_WRITE);
+		sd_origin_put(o);
+	}
+}
+
+static void write_failed(struct sd_segment *seg)
+{
+	struct sd_store *s = seg->store;
+	struct sd_range_dev *d = s->devs[seg->run.slot];
+	bool stuck = false;
+	u32 part = seg->moved;
+
+	if (!seg->failing) {
+		seg->failing = jiffies;
+		DMERR("range %u:%u %llu: a write failed (%d): its data goes elsewhere, nothing new goes there",
+		      MAJOR(d->devt), MINOR(d->devt), d->start, blk_status_to_errno(seg->status));
+	}
+	write_seqlock(&s->lock);
+	if (!d->failed) {
+		sd_range_fail(s, seg->run.slot);
+		sd_store_act(s, sd_policy_note(&s->policy) |
+				sd_policy_space(&s->policy, s->space.free, false));
+	}
+	write_sequnlock(&s->lock);
+
+	while (part < seg->used && !stuck)
+		part = move_parts(seg, part, &stuck);
+	seg->moved = part;
+	if (part < seg->used && !s->dying &&
+	    time_before(jiffies, seg->failing + msecs_to_jiffies(s->stall_ms))) {
+		queue_delayed_work(s->write_wq, &seg->work, HZ / 10);
+		return;
+	}
+	lose_parts(seg, part);
+	finish(seg);
+}
+
+static void segment_work(struct work_struct *work)
+{
+	struct sd_segment *seg = container_of(work, struct sd_segment, work.work);
+
+	if (nothing_to_write(seg))
+		finish(seg);
+	else if (!seg->written)
+		submit(seg);
+	else if (seg->status)
+		write_failed(seg);
+	else
+		finish(seg);
+}

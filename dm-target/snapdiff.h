@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * snapdiff.h - the objects of the module and who calls whom.
+ *
+ *	store-target.c	table, messages, status of a store	}
+ *	origin.c	a write to a live volume		} device-mapper's side
+ *	image.c		a read of the past			}
+ *	store.c		life of a store, its instances and events
+ *	range.c		devices of ranges; extend
+ *	segment.c	buffers: places with pages, written as one
+ *	job.c		carries out the steps of a COW job (core/cow.c)
+ *	passdown.c	discards that are not copied
+ *	gate.c		what a write passes, and a take closes
+ *	snapshot.c	life of a snapshot, its end, and reaping
+ *	take.c		N origins at one instant
+ *	drop.c		hold, overflow, stall
+ *	status.c	collects what core/emit.c prints
+ *
+ * Objects outlive the tables ("instances") that show them: a reload builds a
+ * second struct dm_target for the same object.  Identity: a store is its mapped
+ * device and chunk size; an origin is its mapped device, name, device and start.
+ *
+ * Locks, outermost first:
+ *
+ *	store->take_mutex   one take, delete, detach or set at a time.  May be
+ *			    held for a take's time limit.  Extend never wants it.
+ *	sd_registry	    which stores, origins, instances, images and ranges
+ *			    exist.  Held while devices are opened, never while
+ *			    waiting for I/O of ours.
+ *	store->snap_mutex   the list of snapshots, and what state they are in.
+ *	origin->map_lock    the chunk map; spinlock, process context.  "The
+ *			    publishing lock": publishing, takes and ends of
+ *			    snapshots exclude each other here.
+ *	store->lock	    space, policy, segments, waiting jobs; seqlock, process
+ *			    context.  Status only reads its sequence.
+ *	origin->cell_lock   locked chunks and tracked reads; interrupts off.
+ *	origin->gate_lock   parked jobs, parked image reads; interrupts off.
+ *
+ * store->event_mutex is a leaf, taken by the event work and by resume/suspend.
+ */
+#ifndef SD_SNAPDIFF_H
+#define SD_SNAPDIFF_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/device-mapper.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/seqlock.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include "compat.h"
+#include "core/cells.h"
+#include "core/cow.h"
+#include "core/emit.h"
+#include "core/map.h"
+#include "core/parse.h"
+#include "core/policy.h"
+#include "core/space.h"
+#include "uapi/dm-snapdiff.h"
+
+#define DM_MSG_PREFIX "snapdiff"
+
+/* The most that one copy reads and one segment writes: 1 MiB. */
+#define SD_PIECE_SECTORS 2048U
+#define SD_PIECE_PAGES (SD_PIECE_SECTORS >> (PAGE_SHIFT - SECTOR_SHIFT))
+
+/* A segment that is not full is written after this long. */
+#define SD_SEGMENT_AGE (10 * HZ)
+
+struct sd_job;
+struct sd_origin;
+struct sd_segment;
+struct sd_store;
+
+extern struct mutex sd_registry;
+extern struct list_head sd_stores; /* struct sd_store.link, under sd_registry */
+extern struct workqueue_struct *sd_free_wq; /* frees stores */
+
+/* ---- store ------------------------------------------------------------- */
+
+/* A range's device, by slot; written once under sd_registry, then constant. */
+struct sd_range_dev {
+	struct block_device *bdev;
+	dev_t devt;
+	u32 block;		/* logical block size, sectors */
+	u64 disk_dev;		/* whole disk and sector there, for overlaps */
+	u64 disk_start;
+	u64 start;		/* as in struct sd_range_id, readable without a lock */
+	bool failed;		/* a write failed: exceptions may have moved away */
+};
+
+/* One table of a store; the store's ranges are held open in each. */
+struct sd_store_target {
+	struct list_head link;		/* store->instances */
+	struct dm_target *ti;
+	struct sd_store *store;
+	struct sd_store_options opt;	/* take effect at resume */
+	struct list_head devs;		/* struct sd_held_dev */
+	bool resumed;
+};
+
+struct sd_store {
+	struct list_head link;
+	struct kref ref;
+	dev_t devt;			/* of the mapped device */
+	u32 chunk;			/* sectors */
+	u32 chunk_shift;		/* log2 of it */
+	u32 chunk_pages;
+	bool live;			/* was resumed once */
+	bool dying;
+
+	struct mutex take_mutex;
+	struct mutex snap_mutex;
+	struct mutex event_mutex;
+
+	/* under sd_registry */
+	struct list_head instances;
+	struct list_head origins;	/* struct sd_origin.link */
+	struct sd_range_dev *devs[SNAPDIFF_RANGES_MAX];
+
+	/* under event_mutex */
+	struct sd_store_target *active;
+	bool event_missed;
+
+	/* under snap_mutex */
+	struct list_head snapshots;	/* struct sd_snapshot.link, oldest first */
+	u32 nr_snapshots;
+	u32 last_layer;
+
+	/* under lock */
+	seqlock_t lock;
+	struct sd_space space;
+	struct sd_policy policy;
+	struct list_head segments;	/* struct sd_segment.link: all with pages */
+	struct sd_segment *open;
+	bool opening;			/* somebody allocates the next one */
+	u64 buffered;			/* sectors of pages in segments */
+	struct list_head held;		/* struct sd_job.held_link: all counted as held */
+	struct list_head waiters;	/* struct sd_job.wait: for a place or a buffer */
+	unsigned long buffer_freed;	/* jiffies of the last release of a buffer */
+	unsigned long buffer_wanted;	/* jiffies since somebody waits for one */
+	struct page **spare;		/* pages for one segment when memory is short */
+	bool spare_used;
+	u32 buffer;			/* limit, sectors */
+	u32 stall_ms;
+
+	bool discard_copy;		/* read without lock */
+	char why[160];			/* under take_mutex: see message "why" */
+
+	struct workqueue_struct *job_wq;	/* COW jobs: reads, releases */
+	struct workqueue_struct *write_wq;	/* segment writes and their ends */
+	struct workqueue_struct *admin_wq;	/* reaping, drops, events */
+	struct work_struct event_work;
+	struct work_struct drop_work;
+	struct delayed_work hold_work;
+	struct delayed_work age_work;
+	struct delayed_work stall_work;
+
+	struct work_struct free_work;
+
+	struct bio_set bios;
+	atomic_t range_reads;		/* image reads under way on ranges */
+	wait_queue_head_t idle;		/* segments empty, range_reads zero */
+};
+
+static inline u64 sd_to_chunk(const struct sd_store *s, sector_t sector)
+{
+	return sector >> s->chunk_shift;
+}
+
+/*
+ * Reference a store by its device: the word in a table of an origin or image.
+ * Under sd_registry. NULL: no such store, or it was never resumed.
+ */
+struct sd_store *sd_store_of(dev_t devt);
+void sd_store_get(struct sd_store *s);
+void sd_store_put(struct sd_store *s);
+
+/* Make the instance's store, or find it. Under sd_registry; may sleep. */
+int sd_store_attach(struct sd_store_target *st, const struct sd_store_table *t, const char **why);
+/* The instance goes; the last one ends the store. Takes sd_registry. */
+void sd_store_detach(struct sd_store_target *st);
+void sd_store_resume(struct sd_store_target *st);
+void sd_store_postsuspend(struct sd_store_target *st);
+
+/* Carry out what a policy function asked for (SD_POLICY_*). Under store->lock. */
+void sd_store_act(struct sd_store *s, unsigned int flags);
+void sd_store_options(struct sd_store *s, struct sd_store_options *opt);
+/* Something that user space should see has changed. */
+void sd_store_note(struct sd_store *s);
+/* Free space changed by other means than a job: levels follow. Takes store->lock. */
+void sd_store_space_changed(struct sd_store *s, bool extended);
+
+/* ---- ranges ------------------------------------------------------------ */
+
+/* Whole disk and first sector there, so that partitions compare with disks. */
+void sd_disk_place(struct block_device *bdev, u64 start, u64 *disk_dev, u64 *disk_start);
+/* Is this mapped device a store, origin or image of ours? Under sd_registry. */
+bool sd_is_ours(dev_t devt);
+/* A range of any store that shares a sector, or an origin. Under sd_registry. */
+bool sd_conflict_ranges(u64 disk_dev, u64 disk_start, u64 len);
+bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except);
+
+/*
+ * Give a range to the store: all or nothing. Under sd_registry; may sleep.
+ * 1: already there.
+ */
+int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why);
+/* Open every range of the store for this instance. Under sd_registry. */
+int sd_ranges_hold(struct sd_store_target *st, const char **why);
+void sd_ranges_release(struct sd_store_target *st);
+/* Does the store have a range with exactly these words? Under sd_registry. */
+bool sd_range_known(struct sd_store_target *st, const struct sd_range_words *w);
+
+/* ---- segments ---------------------------------------------------------- */
+
+enum sd_part_state {
+	SD_PART_UNUSED,		/* not given to a job (given back when sealed) */
+	SD_PART_FILLING,	/* a job reads into it */
+	SD_PART_PUBLISHED,	/* an exception points here */
+	SD_PART_DEAD,		/* its exception was freed, or never came */
+};
+
+struct sd_part {
+	struct sd_origin *origin;
+	u64 chunk;
+	u32 layer;
+	u8 state;		/* enum sd_part_state; under store->lock */
+	bool zero;		/* pages hold nothing to write: zero them first */
+};
+
+/*
+ * A run of places with their pages, from opening until it is written.  Images
+ * read published parts from the pages.  Everything under store->lock except
+ * pages of FILLING parts (their job's) and of PUBLISHED ones (constant).
+ */
+struct sd_segment {
+	struct list_head link;
+	struct kref ref;
+	struct sd_store *store;
+	struct sd_run run;
+	u32 used;		/* parts given to jobs */
+	u32 filling;		/* of them: still being read */
+	u32 parts_max;		/* parts that pages were allocated for */
+	bool sealed;		/* no new parts */
+	bool writing;		/* its work owns it */
+	bool written;		/* status is valid */
+	bool spare;		/* pages are the store's spare ones */
+	unsigned long opened;	/* jiffies */
+	unsigned long failing;	/* jiffies of the failed write; 0: none */
+	u32 moved;		/* after a failed write: parts that went elsewhere */
+	blk_status_t status;
+	struct delayed_work work;
+	struct page **pages;
+	struct sd_part parts[];
+};
+
+static inline struct page **sd_part_pages(const struct sd_segment *seg, u32 part)
+{
+	return seg->pages + (size_t)part * seg->store->chunk_pages;
+}
+
+enum sd_take { SD_TAKE_OK, SD_TAKE_WAIT_BUFFER, SD_TAKE_WAIT_PLACE };
+
+/*
+ * 1 to @want neighbouring parts of an open segment, opening one if need be.
+ * OK: job->seg, job->part, job->got are set. May sleep. On a WAIT answer the
+ * job stands in store->waiters already and is run again when it may succeed.
+ */
+enum sd_take sd_segment_take(struct sd_job *job, u32 want);
+/*
+ * Parts are published, or will never be; may set the segment's write going,
+ * after which the segment may be gone.  Filled: under store->lock.
+ */
+void sd_segment_filled(struct sd_segment *seg, u32 count);
+void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count);
+/* Free the places of exceptions that were reaped. Takes store->lock. */
+void sd_segment_free_places(struct sd_store *s, const sd_place_t *places, u32 n);
+/* An exception follows its data from a failed segment to another one. */
+void sd_segment_move_part(struct sd_segment *from, u32 a, struct sd_segment *to, u32 b);
+/*
+ * The buffer that still holds a place, with a reference, or NULL: then it is
+ * on the range's device.  *run, a number of places from there on, is cut to
+ * those that lie the same way.
+ */
+struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part);
+/* No new places on this range. Under store->lock. */
+void sd_range_fail(struct sd_store *s, u32 slot);
+void sd_segment_put(struct sd_segment *seg);
+/* Pages for one place that belong to no range; in no list. NULL: no memory. */
+struct sd_segment *sd_segment_bounce(struct sd_store *s);
+void sd_segment_seal_open(struct sd_store *s);	/* under store->lock */
+void sd_segment_age(struct work_struct *work);
+int sd_spare_init(struct sd_store *s);
+void sd_spare_exit(struct sd_store *s);
+
+/* ---- origins ----------------------------------------------------------- */
+
+struct sd_origin {
+	struct list_head link;		/* store->origins */
+	struct kref ref;
+	struct sd_store *store;
+	char name[SNAPDIFF_NAME_MAX + 1];
+	dev_t devt;			/* of the mapped device */
+	dev_t under;			/* device below */
+	u64 start;
+	u64 size;			/* sectors */
+	u64 disk_dev, disk_start;	/* for overlaps */
+	struct block_device *bdev;	/* valid while an instance exists */
+
+	/* under sd_registry */
+	u32 instances;
+	struct sd_origin_target *active;	/* resumed last */
+	bool gone;			/* its target went away */
+	bool detached;
+	u32 detaches;
+
+	spinlock_t map_lock;
+	struct sd_map *map;
+
+	spinlock_t cell_lock;
+	struct sd_cells jobs;
+	struct sd_cells reads;
+
+	/* gate.c */
+	struct percpu_ref gate;
+	spinlock_t gate_lock;
+	bool gate_closed;
+	struct list_head parked;	/* struct sd_job.wait */
+	wait_queue_head_t gate_wait;
+	struct completion gate_atomic;
+
+	/* Even: watched. Odd: unwatched. Grows at postsuspend and at resume. */
+	u32 watch_seq;
+	bool requeue;			/* noflush suspend under way */
+	struct list_head stranded;	/* struct sd_read.wait: until watched; gate_lock */
+	struct delayed_work strand_work;
+
+	struct work_struct reap_work;
+	struct mutex reap_mutex;
+	atomic64_t copied;
+	atomic64_t read_waits;
+};
+
+struct sd_origin_target {
+	struct dm_target *ti;
+	struct sd_origin *origin;
+	struct dm_dev *dev;
+	struct dm_dev *store_dev;
+	u32 made_after;			/* origin->detaches at construction */
+	bool foreign_before;		/* a foreign table was live at construction */
+};
+
+void sd_origin_get(struct sd_origin *o);
+void sd_origin_put(struct sd_origin *o);
+/* By name, attached, not gone. Under sd_registry. */
+struct sd_origin *sd_origin_find(struct sd_store *s, const char *name);
+enum sd_watch sd_origin_watch(const struct sd_origin *o);
+int sd_origin_detach(struct sd_store *s, const char *name, bool force, const char **why);
+
+static inline bool sd_watched(u32 seq)
+{
+	return !(seq & 1);
+}
+
+extern struct target_type sd_origin_type;
+extern struct target_type sd_image_type;
+extern struct target_type sd_store_type;
+
+/* ---- gate -------------------------------------------------------------- */
+
+int sd_gate_init(struct sd_origin *o);
+void sd_gate_exit(struct sd_origin *o);
+bool sd_gate_enter(struct sd_origin *o);
+void sd_gate_leave(struct sd_origin *o);
+/* Stand in o->parked until the gate opens; false: it is open, enter again. */
+bool sd_gate_park(struct sd_origin *o, struct sd_job *job);
+void sd_gate_prepare(struct sd_origin *o);	/* to atomic mode; then sd_gate_prepared() */
+void sd_gate_prepared(struct sd_origin *o);
+void sd_gate_close(struct sd_origin *o);
+/* True when drained before @deadline (jiffies). */
+bool sd_gate_drain(struct sd_origin *o, unsigned long deadline);
+void sd_gate_open(struct sd_origin *o);
+
+/* ---- jobs -------------------------------------------------------------- */
+
+/*
+ * One per bio that changes an origin, in its per-bio data.  Owned by exactly
+ * one context at a time: a running work, a read under way, or one list.
+ */
+struct sd_job {
+	struct sd_origin *origin;
+	struct dm_target *ti;
+	struct bio *bio;
+	bool in_gate;		/* the bio itself is inside the gate (see end_io) */
+	bool started;		/* the fields below are valid */
+	struct sd_cow cow;
+	u8 event;		/* enum sd_cow_event for the next run of work */
+	bool windowed;		/* write-zeroes or discard: window by window */
+	bool singly;		/* a read failed: copy chunk by chunk */
+	bool bad;		/* the chunk being copied is unreadable */
+	bool redo;		/* woken to do the same action again */
+	sector_t cursor;	/* windowed: next sector on the origin */
+	sector_t end;
+	u64 first, last;	/* window, chunks */
+	u64 run_first;		/* the piece being copied */
+	u32 run;
+	u32 got;		/* parts taken of it */
+	u32 reserved;		/* exceptions reserved in the map */
+	u32 snapshot;		/* newest live one at the look-up */
+	u32 watch_seq;		/* at the beginning of the read */
+	struct sd_segment *seg;
+	u32 part;
+	blk_status_t status;
+	u64 held_since;		/* ms */
+	bool held;
+	struct sd_cell cell;
+	struct sd_cell drain;
+	struct list_head wait;
+	struct list_head held_link;
+	struct work_struct work;
+};
+
+/* Begin. The bio is the job's from here on. .map context or worker. */
+void sd_job_start(struct sd_job *job);
+/*
+ * Let a waiting job go on: with the answer to its action, or by doing the
+ * action again. Any context. The job must stand in no list any more.
+ */
+void sd_job_wake(struct sd_job *job, enum sd_cow_event event);
+void sd_job_redo(struct sd_job *job);
+/* Wake all that became ready when cells were left. */
+void sd_jobs_ready(struct list_head *ready);
+/* A discard that copies nothing. .map context. */
+void sd_passdown_start(struct sd_job *job);
+/* Sub-bio for sectors [from, to) of the origin, same operation as job->bio. */
+struct bio *sd_job_sub_bio(struct sd_job *job, sector_t from, sector_t to);
+/* End the job's bio. */
+void sd_job_end(struct sd_job *job, blk_status_t status);
+
+/* ---- snapshots --------------------------------------------------------- */
+
+#define SD_CAUSE_DELETED (-1)
+
+struct sd_snapshot_origin {
+	struct sd_origin *origin;
+	u64 size;
+};
+
+struct sd_snapshot {
+	struct list_head link;
+	struct kref ref;
+	struct sd_store *store;
+	char name[SNAPDIFF_NAME_MAX + 1];
+	u32 layer;
+	u32 images;		/* under snap_mutex */
+	u64 time_s;
+	int cause;		/* enum sd_cause or DELETED; NONE: live. Protocol 2 */
+	u32 count;
+	struct sd_snapshot_origin of[];
+};
+
+static inline bool sd_snapshot_live(const struct sd_snapshot *snap)
+{
+	/* Pairs with the release in sd_snapshot_end(). */
+	return smp_load_acquire(&snap->cause) == SD_CAUSE_NONE;
+}
+
+struct sd_snapshot *sd_snapshot_find(struct sd_store *s, const char *name); /* snap_mutex */
+/* The same for an image: counted in snap->images until released. Takes snap_mutex. */
+struct sd_snapshot *sd_snapshot_show(struct sd_store *s, const char *name);
+void sd_snapshot_release(struct sd_snapshot *snap);
+void sd_snapshot_put(struct sd_snapshot *snap);
+/*
+ * The end of a snapshot, by a cause. Under snap_mutex. In this order: images
+ * see it, the maps see it (under the publishing lock), writers are released,
+ * reaping begins.
+ */
+void sd_snapshot_end(struct sd_snapshot *snap, int cause);
+bool sd_snapshot_has(const struct sd_snapshot *snap, const struct sd_origin *o);
+/* The newest live snapshot of the origin not after @upto, or NULL. Under snap_mutex. */
+struct sd_snapshot *sd_snapshot_last_of(struct sd_store *s, const struct sd_origin *o,
+					const struct sd_snapshot *upto);
+/* All live snapshots of which the origin is part. Takes snap_mutex. */
+void sd_origin_invalidate(struct sd_origin *o, enum sd_cause cause);
+/* Live snapshots that show @place at @chunk. Takes snap_mutex. */
+void sd_place_lost(struct sd_origin *o, u64 chunk, sd_place_t place, enum sd_cause cause);
+void sd_store_end_all(struct sd_store *s, enum sd_cause cause);
+/* Empty the list; images that still show a snapshot keep it. */
+void sd_snapshots_forget(struct sd_store *s);
+int sd_snapshot_delete(struct sd_store *s, const char *name, const char **why);
+/* Free what nobody needs any more, to the end. May sleep. */
+void sd_origin_reap(struct sd_origin *o);
+void sd_origin_reap_work(struct work_struct *work);
+
+int sd_take(struct sd_store *s, const struct sd_message *m, const char **why);
+
+/* ---- running out ------------------------------------------------------- */
+
+void sd_drop_work(struct work_struct *work);
+void sd_hold_work(struct work_struct *work);
+void sd_stall_work(struct work_struct *work);
+/* Let all that wait for a place or a buffer try again, in order. Under store->lock. */
+void sd_release_waiters(struct sd_store *s);
+u64 sd_now_ms(void);
+
+/* ---- images ------------------------------------------------------------ */
+
+struct sd_image_link {
+	struct list_head link;
+	dev_t devt;
+};
+extern struct list_head sd_images; /* under sd_registry */
+
+/* Image reads that wait until their origin is watched again, or is gone. */
+void sd_reads_retry(struct sd_origin *o);
+void sd_strand_work(struct work_struct *work);
+
+/* ---- status ------------------------------------------------------------ */
+
+void sd_status_summary(struct sd_store *s, struct sd_text *t);
+void sd_status_store(struct sd_store *s, struct sd_text *t);
+void sd_status_table(struct sd_store *s, struct sd_text *t);
+
+#endif /* SD_SNAPDIFF_H */

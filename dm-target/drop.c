@@ -19,7 +19,8 @@ void sd_release_waiters(struct sd_store *s)
 	struct sd_job *job, *next;
 	LIST_HEAD(list);
 
-	list_splice_init(&s->waiters, &list);
+	list_splice_init(&s->buffer_waiters, &list);
+	list_splice_init(&s->place_waiters, &list); /* who waits for a place came first */
 	list_for_each_entry_safe(job, next, &list, wait) {
 		list_del_init(&job->wait);
 		sd_job_redo(job);
@@ -99,25 +100,73 @@ static void reap_all(struct sd_store *s)
 			sd_origin_reap(snap->of[i].origin);
 }
 
-void sd_drop_work(struct work_struct *work)
+/* Places that come free as soon as their segment's write is done. */
+static bool places_coming(const struct sd_store *s)
 {
-	struct sd_store *s = container_of(work, struct sd_store, drop_work);
-	struct sd_snapshot *upto;
-	unsigned int flags;
+	const struct sd_segment *seg;
+	u32 i;
 
-	mutex_lock(&s->snap_mutex);
-	upto = last_to_drop(s);
+	list_for_each_entry(seg, &s->segments, link)
+		for (i = 0; i < seg->used; i++)
+			if (seg->parts[i].state == SD_PART_DEAD &&
+			    !s->space.ranges[seg->run.slot]->failed)
+				return true;
+	return false;
+}
+
+/*
+ * Was the last drop enough?  It may have freed places only in segments that
+ * are still being written: another snapshot must not be dropped for the few
+ * milliseconds until they come free, but a hanging range must not stop the
+ * drops either.  True: go on waiting.  Under store->lock.
+ */
+static bool wait_for_places(struct sd_store *s)
+{
+	unsigned long limit = msecs_to_jiffies(s->stall_ms);
+
+	if (s->space.free || !places_coming(s) || time_after(jiffies, s->drop_since + limit))
+		return false;
+	queue_delayed_work(s->admin_wq, &s->drop_work, limit + 1);
+	return true;
+}
+
+static void drop_done(struct sd_store *s, bool nothing_left)
+{
+	sd_store_act(s, sd_policy_dropped(&s->policy, s->space.free, nothing_left));
+}
+
+static void drop(struct sd_store *s)
+{
+	struct sd_snapshot *upto = last_to_drop(s);
+
 	if (upto) {
 		drop_upto(s, upto);
 		reap_all(s);
 	}
 	write_seqlock(&s->lock);
 	sd_segment_seal_open(s); /* what it holds may be dead now, its tail free */
-	flags = sd_policy_dropped(&s->policy, s->space.free);
-	if (!upto)
-		flags &= ~SD_POLICY_DROP; /* nothing left: nobody needs a copy either */
-	sd_store_act(s, flags);
+	s->drop_since = jiffies;
+	s->drop_waits = upto && wait_for_places(s);
+	if (!s->drop_waits)
+		drop_done(s, !upto);
 	write_sequnlock(&s->lock);
+}
+
+void sd_drop_work(struct work_struct *work)
+{
+	struct sd_store *s = container_of(work, struct sd_store, drop_work.work);
+	bool again;
+
+	mutex_lock(&s->snap_mutex);
+	write_seqlock(&s->lock);
+	again = !s->drop_waits && s->policy.dropping; /* else woken for what is done */
+	if (s->drop_waits && !wait_for_places(s)) {
+		s->drop_waits = false;
+		drop_done(s, false); /* asks for another drop if still nothing is free */
+	}
+	write_sequnlock(&s->lock);
+	if (again)
+		drop(s);
 	mutex_unlock(&s->snap_mutex);
 }
 
@@ -135,6 +184,28 @@ static void fail_hanging(struct sd_store *s, unsigned long since)
 }
 
 /*
+ * The origins whose writers wait, with references; each once.  More than fit:
+ * the next stall limit brings the rest.  Under store->lock.
+ */
+#define STALLED_MAX 32
+
+static u32 waiting_origins(struct sd_store *s, struct sd_origin **list)
+{
+	struct sd_job *job;
+	u32 i, n = 0;
+
+	list_for_each_entry(job, &s->buffer_waiters, wait) {
+		for (i = 0; i < n && list[i] != job->origin; i++)
+			;
+		if (i == n && n < STALLED_MAX) {
+			sd_origin_get(job->origin);
+			list[n++] = job->origin;
+		}
+	}
+	return n;
+}
+
+/*
  * No buffer came free for the stall limit while somebody waited for one.  The
  * hanging ranges leave the choice of new places, and the snapshots for which
  * the waiting writers need copies are dropped (protocol 12).
@@ -142,13 +213,15 @@ static void fail_hanging(struct sd_store *s, unsigned long since)
 void sd_stall_work(struct work_struct *work)
 {
 	struct sd_store *s = container_of(work, struct sd_store, stall_work.work);
+	struct sd_origin *waiting[STALLED_MAX];
 	unsigned long limit, since, begun;
 	bool stalled = false;
+	u32 i, n = 0;
 
 	write_seqlock(&s->lock);
 	limit = msecs_to_jiffies(s->stall_ms);
 	since = jiffies - limit;
-	if (!list_empty(&s->waiters) && !s->policy.held) {
+	if (!list_empty(&s->buffer_waiters)) {
 		begun = time_after(s->buffer_freed, s->buffer_wanted) ? s->buffer_freed :
 									 s->buffer_wanted;
 		stalled = time_before_eq(begun, since);
@@ -158,13 +231,17 @@ void sd_stall_work(struct work_struct *work)
 			queue_delayed_work(s->admin_wq, &s->stall_work,
 					   begun + limit - jiffies + 1);
 	}
-	if (stalled)
+	if (stalled) {
+		n = waiting_origins(s, waiting);
 		sd_store_act(s, sd_policy_note(&s->policy) |
 					sd_policy_space(&s->policy, s->space.free, false));
+	}
 	write_sequnlock(&s->lock);
-	if (stalled) {
+	if (stalled)
 		DMWARN("no buffer came free for %u ms: dropping snapshots so that writers go on",
 		       jiffies_to_msecs(limit));
-		sd_store_end_all(s, SD_CAUSE_STALL);
+	for (i = 0; i < n; i++) {
+		sd_origin_invalidate(waiting[i], SD_CAUSE_STALL);
+		sd_origin_put(waiting[i]);
 	}
 }

@@ -27,6 +27,7 @@ struct sd_image {
 	struct dm_dev *dev;		/* the device below the origin */
 	struct sd_snapshot *snap;
 	struct sd_origin *origin;
+	bool requeue;			/* noflush suspend under way */
 };
 
 enum sd_from { FROM_NOWHERE, FROM_ORIGIN, FROM_RANGE };
@@ -111,8 +112,13 @@ static void find(struct sd_read *r, u64 first, u64 last, struct sd_where *w)
 			return;
 		/* A failed write: the exception may have followed its data elsewhere. */
 		look_up(r, first, w->run, &again);
-		if (again.at_origin || again.place == w->place)
+		if (again.at_origin)
 			return;
+		if (again.place == w->place) {
+			/* Neighbours may have moved: their segment left before we looked. */
+			w->run = min(w->run, again.run);
+			return;
+		}
 		again.seg = NULL;
 		*w = again;
 	}
@@ -172,10 +178,18 @@ static bool misaligned(const struct sd_store *s, sd_place_t place, sector_t sect
 
 static void queue_read(struct sd_read *r)
 {
-	queue_work(r->image->origin->store->job_wq, &r->work);
+	queue_work(r->image->origin->store->read_wq, &r->work);
 }
 
-/* Wait until the origin is watched, or gone, or the stall limit. Any context. */
+/*
+ * Wait until the origin is watched, or gone, or the stall limit.  Any context.
+ *
+ * Everything happens under the lock under which reads are taken off the list:
+ * as long as the read stands there it keeps its image, and so the origin with
+ * its timer; after unlocking, neither may be touched.  Resume, the origin's
+ * end and the image's noflush suspend change their mark first and empty the
+ * list then, so that either we see the mark or they see us.
+ */
 static void strand(struct sd_read *r)
 {
 	struct sd_origin *o = r->image->origin;
@@ -184,12 +198,14 @@ static void strand(struct sd_read *r)
 	if (!r->since)
 		r->since = jiffies | 1;
 	spin_lock_irqsave(&o->gate_lock, flags);
-	list_add_tail(&r->wait, &o->stranded);
+	if (sd_watched(READ_ONCE(o->watch_seq)) || READ_ONCE(o->gone) ||
+	    READ_ONCE(r->image->requeue)) {
+		queue_read(r);
+	} else {
+		list_add_tail(&r->wait, &o->stranded);
+		queue_delayed_work(o->store->admin_wq, &o->strand_work, limit + 1);
+	}
 	spin_unlock_irqrestore(&o->gate_lock, flags);
-	queue_delayed_work(o->store->admin_wq, &o->strand_work, limit + 1);
-	/* Resume may have come before we stood in the list. */
-	if (sd_watched(READ_ONCE(o->watch_seq)) || READ_ONCE(o->gone))
-		sd_reads_retry(o);
 }
 
 static void take_stranded(struct sd_origin *o, struct list_head *list)
@@ -370,6 +386,10 @@ static void read_work(struct work_struct *work)
 	u32 from, sectors, total = r->iter.bi_size >> SECTOR_SHIFT;
 	blk_status_t status = BLK_STS_OK;
 
+	if (READ_ONCE(r->image->requeue) && dm_noflush_suspending(r->image->ti)) {
+		finish_read(r, BLK_STS_DM_REQUEUE);
+		return;
+	}
 	for (from = 0; from < total && !status; from += sectors) {
 		sectors = total - from;
 		if (!sd_snapshot_live(r->image->snap)) {
@@ -493,32 +513,50 @@ static int image_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *err
 static void image_presuspend(struct dm_target *ti)
 {
 	struct sd_image *image = ti->private;
-	struct sd_origin *o = image->origin;
-	struct sd_read *r, *next;
-	LIST_HEAD(list);
 
 	if (!dm_noflush_suspending(ti))
 		return;
-	take_stranded(o, &list);
-	list_for_each_entry_safe(r, next, &list, wait) {
-		list_del_init(&r->wait);
-		if (r->image == image)
-			finish_read(r, BLK_STS_DM_REQUEUE);
-		else
-			queue_read(r);
-	}
+	WRITE_ONCE(image->requeue, true);
+	sd_reads_retry(image->origin); /* ours are given back, others strand again */
+}
+
+static void image_presuspend_undo(struct dm_target *ti)
+{
+	struct sd_image *image = ti->private;
+
+	WRITE_ONCE(image->requeue, false);
+}
+
+static void image_resume(struct dm_target *ti)
+{
+	image_presuspend_undo(ti);
 }
 
 /* ---- constructor ------------------------------------------------------- */
 
-static int find_snapshot(struct sd_image *image, const struct sd_image_table *t, const char **why)
+/* With a reference, or NULL. An image in place of a range would hide its data. */
+static struct sd_store *find_store(struct sd_image *image, dev_t self)
 {
-	struct sd_store *s = sd_store_of(image->store_dev->bdev->bd_dev);
+	struct sd_store *s;
+
+	mutex_lock(&sd_registry);
+	s = sd_store_of(image->store_dev->bdev->bd_dev);
+	if (s && (!s->live || sd_is_range_device(self)))
+		s = NULL;
+	if (s)
+		sd_store_get(s);
+	mutex_unlock(&sd_registry);
+	return s;
+}
+
+static int find_snapshot(struct sd_image *image, struct sd_store *s,
+			 const struct sd_image_table *t, const char **why)
+{
 	struct sd_snapshot *snap;
 	u32 i;
 
-	*why = "the device is no snapdiff-store with a live table";
-	if (!s || !s->live)
+	*why = "the device is no snapdiff-store with a live table, or the image would cover a range";
+	if (!s)
 		return -ENOENT;
 	*why = "the store has no snapshot of this name";
 	snap = sd_snapshot_show(s, t->snapshot);
@@ -554,6 +592,8 @@ static int open_below(struct sd_image *image, const char **why)
 static int image_open(struct sd_image *image, const struct sd_image_table *t)
 {
 	struct dm_target *ti = image->ti;
+	dev_t self = disk_devt(dm_disk(dm_table_get_md(ti->table)));
+	struct sd_store *s;
 	const char *why;
 	int r;
 
@@ -562,17 +602,19 @@ static int image_open(struct sd_image *image, const struct sd_image_table *t)
 		ti->error = "the store's device cannot be opened";
 		return r;
 	}
-	mutex_lock(&sd_registry);
-	r = find_snapshot(image, t, &why);
+	s = find_store(image, self);
+	r = find_snapshot(image, s, t, &why);
 	if (!r)
 		r = open_below(image, &why);
+	if (s)
+		sd_store_put(s); /* the snapshot has its own reference */
 	if (!r) {
-		image->link.devt = disk_devt(dm_disk(dm_table_get_md(ti->table)));
+		image->link.devt = self;
+		mutex_lock(&sd_registry);
 		list_add_tail(&image->link.link, &sd_images);
-	}
-	mutex_unlock(&sd_registry);
-	if (!r)
+		mutex_unlock(&sd_registry);
 		return 0;
+	}
 	ti->error = (char *)why;
 	if (image->snap)
 		sd_snapshot_release(image->snap);
@@ -620,6 +662,9 @@ static void image_dtr(struct dm_target *ti)
 	mutex_lock(&sd_registry);
 	list_del(&image->link.link);
 	mutex_unlock(&sd_registry);
+	/* The timer of stranded reads must not outlive the last image; others arm it anew. */
+	cancel_delayed_work_sync(&image->origin->strand_work);
+	sd_reads_retry(image->origin);
 	dm_put_device(ti, image->dev);
 	sd_snapshot_release(image->snap); /* last: it keeps origin and store */
 	dm_put_device(ti, image->store_dev);
@@ -670,6 +715,8 @@ struct target_type sd_image_type = {
 	.map = image_map,
 	.end_io = image_end_io,
 	.presuspend = image_presuspend,
+	.presuspend_undo = image_presuspend_undo,
+	.resume = image_resume,
 	.status = image_status,
 	.iterate_devices = image_iterate_devices,
 };

@@ -191,15 +191,11 @@ static void unreserve(struct sd_job *job, u64 first, u32 count)
 static void unhold(struct sd_job *job)
 {
 	struct sd_store *s = job->origin->store;
-	struct sd_job *oldest;
 
 	if (!job->held)
 		return;
 	write_seqlock(&s->lock);
-	job->held = false;
-	list_del_init(&job->held_link);
-	oldest = list_first_entry_or_null(&s->held, struct sd_job, held_link);
-	sd_store_act(s, sd_policy_unheld(&s->policy, oldest ? oldest->held_since : 0));
+	sd_segment_unheld(s, job);
 	write_sequnlock(&s->lock);
 }
 
@@ -361,6 +357,9 @@ static enum sd_cow_event act_drain(struct sd_job *job)
 	unsigned long flags;
 	bool drained;
 
+#ifdef SD_MUTANT_NO_DRAIN /* a defect on purpose: the tests must find it */
+	return SD_COW_OK;
+#endif
 	spin_lock_irqsave(&o->cell_lock, flags);
 	drained = sd_cells_enter(&o->reads, &job->drain, SD_CELL_DRAIN, job->run_first,
 				 job->run_first + job->run - 1);

@@ -10,6 +10,8 @@ DEFINE_MUTEX(sd_registry);
 LIST_HEAD(sd_stores);
 LIST_HEAD(sd_images);
 struct workqueue_struct *sd_free_wq;
+atomic_t sd_store_count;
+DECLARE_WAIT_QUEUE_HEAD(sd_no_store);
 
 static struct target_type *const types[] = { &sd_store_type, &sd_origin_type, &sd_image_type };
 
@@ -42,6 +44,8 @@ static int __init sd_init(void)
 static void __exit sd_exit(void)
 {
 	unregister_first(ARRAY_SIZE(types));
+	/* Works of the last stores may still run after their tables are gone. */
+	wait_event(sd_no_store, !atomic_read(&sd_store_count));
 	destroy_workqueue(sd_free_wq);
 	rcu_barrier(); /* percpu_ref and freed memory may still have callbacks */
 }

@@ -142,6 +142,10 @@ static int find_or_create(struct sd_origin_target *ot, struct sd_store *s,
 	if (sd_conflict_ranges(disk_dev, disk_start, ti->len))
 		return -EEXIST;
 
+	*why = "the device is a range of a store";
+	if (sd_is_range_device(self))
+		return -EBUSY;
+
 	*why = "no memory for the origin";
 	o = origin_create(s, t->name);
 	if (!o)

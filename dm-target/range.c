@@ -41,6 +41,18 @@ bool sd_is_ours(dev_t devt)
 	return false;
 }
 
+bool sd_is_range_device(dev_t devt)
+{
+	struct sd_store *s;
+	u32 i;
+
+	list_for_each_entry(s, &sd_stores, link)
+		for (i = 0; i < s->space.count; i++)
+			if (s->devs[i]->disk_dev == devt)
+				return true;
+	return false;
+}
+
 bool sd_conflict_ranges(u64 disk_dev, u64 disk_start, u64 len)
 {
 	struct sd_range_dev *d;

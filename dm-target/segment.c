@@ -201,16 +201,24 @@ void sd_segment_age(struct work_struct *work)
 	write_sequnlock(&s->lock);
 }
 
-static void wait_in_line(struct sd_job *job)
+void sd_segment_unheld(struct sd_store *s, struct sd_job *job)
 {
-	list_add_tail(&job->wait, &job->origin->store->waiters);
+	struct sd_job *oldest;
+
+	if (!job->held)
+		return;
+	job->held = false;
+	list_del_init(&job->held_link);
+	oldest = list_first_entry_or_null(&s->held, struct sd_job, held_link);
+	sd_store_act(s, sd_policy_unheld(&s->policy, oldest ? oldest->held_since : 0));
 }
 
 static enum sd_take wait_for_buffer(struct sd_store *s, struct sd_job *job)
 {
-	if (list_empty(&s->waiters))
+	if (list_empty(&s->buffer_waiters))
 		s->buffer_wanted = jiffies;
-	wait_in_line(job);
+	list_add_tail(&job->wait, &s->buffer_waiters);
+	sd_segment_unheld(s, job); /* it waits for something else now */
 	queue_delayed_work(s->admin_wq, &s->stall_work, msecs_to_jiffies(s->stall_ms));
 	return SD_TAKE_WAIT_BUFFER;
 }
@@ -219,7 +227,7 @@ static enum sd_take wait_for_place(struct sd_store *s, struct sd_job *job)
 {
 	u64 now = sd_now_ms();
 
-	wait_in_line(job);
+	list_add_tail(&job->wait, &s->place_waiters);
 	if (!job->held) {
 		job->held = true;
 		job->held_since = now;
@@ -296,6 +304,9 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	bool retry = false;
 
 	write_seqlock(&s->lock);
+	retry = s->dying; /* all snapshots are ending, no segment may come into being */
+	if (retry)
+		result = SD_TAKE_WAIT_BUFFER;
 	while (!s->open && result == SD_TAKE_OK)
 		result = open_segment(s, &retry);
 	if (result == SD_TAKE_OK) {
@@ -424,6 +435,8 @@ static void finish(struct sd_segment *seg)
 	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
 	if (list_empty(&s->segments))
 		wake_up(&s->idle);
+	if (s->drop_waits)
+		mod_delayed_work(s->admin_wq, &s->drop_work, 0);
 	write_sequnlock(&s->lock);
 	sd_segment_put(seg);
 }

@@ -24,10 +24,11 @@
  *
  *	store->take_mutex   one take, delete, detach or set at a time.  May be
  *			    held for a take's time limit.  Extend never wants it.
+ *	store->snap_mutex   the list of snapshots, and what state they are in.
+ *			    May be held while places are reaped.
  *	sd_registry	    which stores, origins, instances, images and ranges
  *			    exist.  Held while devices are opened, never while
- *			    waiting for I/O of ours.
- *	store->snap_mutex   the list of snapshots, and what state they are in.
+ *			    waiting for I/O or for reaping: extend wants it.
  *	origin->map_lock    the chunk map; spinlock, process context.  "The
  *			    publishing lock": publishing, takes and ends of
  *			    snapshots exclude each other here.
@@ -81,6 +82,8 @@ struct sd_store;
 extern struct mutex sd_registry;
 extern struct list_head sd_stores; /* struct sd_store.link, under sd_registry */
 extern struct workqueue_struct *sd_free_wq; /* frees stores */
+extern atomic_t sd_store_count;		/* stores whose memory is not freed yet */
+extern wait_queue_head_t sd_no_store;
 
 /* ---- store ------------------------------------------------------------- */
 
@@ -142,22 +145,26 @@ struct sd_store {
 	bool opening;			/* somebody allocates the next one */
 	u64 buffered;			/* sectors of pages in segments */
 	struct list_head held;		/* struct sd_job.held_link: all counted as held */
-	struct list_head waiters;	/* struct sd_job.wait: for a place or a buffer */
+	struct list_head place_waiters;	/* struct sd_job.wait: for a free place */
+	struct list_head buffer_waiters; /* struct sd_job.wait: for a buffer */
 	unsigned long buffer_freed;	/* jiffies of the last release of a buffer */
 	unsigned long buffer_wanted;	/* jiffies since somebody waits for one */
 	struct page **spare;		/* pages for one segment when memory is short */
 	bool spare_used;
+	bool drop_waits;		/* for places in segments that are being written */
+	unsigned long drop_since;	/* jiffies */
 	u32 buffer;			/* limit, sectors */
 	u32 stall_ms;
 
 	bool discard_copy;		/* read without lock */
-	char why[160];			/* under take_mutex: see message "why" */
+	char why[160];			/* under event_mutex: see message "why" */
 
 	struct workqueue_struct *job_wq;	/* COW jobs: reads, releases */
+	struct workqueue_struct *read_wq;	/* image reads the slow way: they block */
 	struct workqueue_struct *write_wq;	/* segment writes and their ends */
 	struct workqueue_struct *admin_wq;	/* reaping, drops, events */
 	struct work_struct event_work;
-	struct work_struct drop_work;
+	struct delayed_work drop_work;
 	struct delayed_work hold_work;
 	struct delayed_work age_work;
 	struct delayed_work stall_work;
@@ -205,6 +212,8 @@ void sd_disk_place(struct block_device *bdev, u64 start, u64 *disk_dev, u64 *dis
 bool sd_is_ours(dev_t devt);
 /* A range of any store that shares a sector, or an origin. Under sd_registry. */
 bool sd_conflict_ranges(u64 disk_dev, u64 disk_start, u64 len);
+/* Does a store have a range on this mapped device? Under sd_registry. */
+bool sd_is_range_device(dev_t devt);
 bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except);
 
 /*
@@ -274,6 +283,8 @@ enum sd_take { SD_TAKE_OK, SD_TAKE_WAIT_BUFFER, SD_TAKE_WAIT_PLACE };
  * job stands in store->waiters already and is run again when it may succeed.
  */
 enum sd_take sd_segment_take(struct sd_job *job, u32 want);
+/* The job does not wait for a place any more, if it did. Under store->lock. */
+void sd_segment_unheld(struct sd_store *s, struct sd_job *job);
 /*
  * Parts are published, or will never be; may set the segment's write going,
  * after which the segment may be gone.  Filled: under store->lock.

@@ -26,6 +26,7 @@ static void sample(struct sd_store *s, struct sd_status_head *h)
 	h->sum.low = s->policy.low;
 	h->sum.seq = s->policy.seq;
 	h->sum.held = s->policy.held;
+	h->sum.held_total = s->policy.held_total;
 	h->sum.held_ms = s->policy.held ? age_ms(s->policy.held_since) : 0;
 	h->buffered = s->buffered;
 	h->buffer = s->buffer;
@@ -158,8 +159,8 @@ void sd_status_store(struct sd_store *s, struct sd_text *t)
 	struct sd_status_head h;
 	struct sd_origin *o;
 
+	mutex_lock(&s->snap_mutex); /* may be held while places are reaped, so first */
 	mutex_lock(&sd_registry);
-	mutex_lock(&s->snap_mutex);
 	sample_head(s, &h);
 	list_for_each_entry(o, &s->origins, link)
 		h.origins++;
@@ -168,9 +169,9 @@ void sd_status_store(struct sd_store *s, struct sd_text *t)
 	sd_emit_head(t, &h);
 	emit_ranges(s, t);
 	emit_origins(s, t);
+	mutex_unlock(&sd_registry);
 	emit_snapshots(s, t);
 	mutex_unlock(&s->snap_mutex);
-	mutex_unlock(&sd_registry);
 }
 
 void sd_status_table(struct sd_store *s, struct sd_text *t)

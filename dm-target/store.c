@@ -25,6 +25,8 @@ static void store_free(struct kref *ref)
 
 	if (s->job_wq)
 		destroy_workqueue(s->job_wq);
+	if (s->read_wq)
+		destroy_workqueue(s->read_wq);
 	if (s->write_wq)
 		destroy_workqueue(s->write_wq);
 	if (s->admin_wq)
@@ -35,6 +37,8 @@ static void store_free(struct kref *ref)
 	for (i = 0; i < ARRAY_SIZE(s->devs) && s->devs[i]; i++)
 		kfree(s->devs[i]);
 	kvfree(s);
+	if (atomic_dec_and_test(&sd_store_count))
+		wake_up(&sd_no_store);
 }
 
 void sd_store_get(struct sd_store *s)
@@ -98,7 +102,7 @@ void sd_store_act(struct sd_store *s, unsigned int flags)
 					 msecs_to_jiffies(s->policy.hold_end - now) + 1 : 0);
 	}
 	if (flags & SD_POLICY_DROP)
-		queue_work(s->admin_wq, &s->drop_work);
+		mod_delayed_work(s->admin_wq, &s->drop_work, 0);
 }
 
 void sd_store_note(struct sd_store *s)
@@ -120,14 +124,15 @@ void sd_store_space_changed(struct sd_store *s, bool extended)
 static int make_queues(struct sd_store *s)
 {
 	/*
-	 * Separate queues, each with its rescuer: releasing writers, writing
-	 * segments and administration must not wait for one another
-	 * (protocol 15).
+	 * Separate queues, each with its rescuer: releasing writers, image
+	 * reads that block, writing segments and administration must not wait
+	 * for one another (protocol 15).
 	 */
 	s->job_wq = alloc_workqueue("snapdiff-job", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
+	s->read_wq = alloc_workqueue("snapdiff-read", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->write_wq = alloc_workqueue("snapdiff-write", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->admin_wq = alloc_workqueue("snapdiff-admin", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	return s->job_wq && s->write_wq && s->admin_wq ? 0 : -ENOMEM;
+	return s->job_wq && s->read_wq && s->write_wq && s->admin_wq ? 0 : -ENOMEM;
 }
 
 static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
@@ -149,9 +154,10 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	sd_policy_init(&s->policy);
 	INIT_LIST_HEAD(&s->segments);
 	INIT_LIST_HEAD(&s->held);
-	INIT_LIST_HEAD(&s->waiters);
+	INIT_LIST_HEAD(&s->place_waiters);
+	INIT_LIST_HEAD(&s->buffer_waiters);
 	INIT_WORK(&s->event_work, event_work);
-	INIT_WORK(&s->drop_work, sd_drop_work);
+	INIT_DELAYED_WORK(&s->drop_work, sd_drop_work);
 	INIT_DELAYED_WORK(&s->hold_work, sd_hold_work);
 	INIT_DELAYED_WORK(&s->age_work, sd_segment_age);
 	INIT_DELAYED_WORK(&s->stall_work, sd_stall_work);
@@ -166,6 +172,7 @@ static struct sd_store *store_create(dev_t devt, u32 chunk)
 
 	if (!s)
 		return NULL;
+	atomic_inc(&sd_store_count);
 	init_fields(s, devt, chunk);
 	if (make_queues(s) || sd_spare_init(s) ||
 	    bioset_init(&s->bios, 64, 0, BIOSET_NEED_BVECS)) {
@@ -267,6 +274,9 @@ int sd_store_attach(struct sd_store_target *st, const struct sd_store_table *t, 
 		list_add_tail(&st->link, &s->instances);
 		return 0;
 	}
+	*why = "the device is a range of a store";
+	if (sd_is_range_device(devt))
+		return -EBUSY;
 	*why = "no memory for the store";
 	s = store_create(devt, t->opt.chunk);
 	if (!s)
@@ -351,7 +361,7 @@ static void store_end(struct sd_store *s)
 	cancel_delayed_work_sync(&s->hold_work);
 	cancel_delayed_work_sync(&s->age_work);
 	cancel_delayed_work_sync(&s->stall_work);
-	cancel_work_sync(&s->drop_work);
+	cancel_delayed_work_sync(&s->drop_work);
 	cancel_work_sync(&s->event_work);
 	flush_workqueue(s->write_wq);
 	flush_workqueue(s->admin_wq);

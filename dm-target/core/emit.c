@@ -24,6 +24,14 @@ void sd_emit_word(struct sd_text *t, const char *word)
 
 	/* the word, the blank before it, the NUL behind it */
 	if (t->overflow || len + t->begun >= t->room) {
+		/*
+		 * device-mapper asks again with a larger buffer only if this
+		 * one is full to the last byte.
+		 */
+		if (!t->overflow && t->room) {
+			memset(t->at, ' ', t->room - 1);
+			t->at[t->room - 1] = '\0';
+		}
 		t->overflow = true;
 		return;
 	}
@@ -109,6 +117,7 @@ void sd_emit_summary(struct sd_text *t, const struct sd_summary *s)
 	sd_emit_u64(t, s->seq);
 	sd_emit_u64(t, s->held);
 	sd_emit_u64(t, s->held_ms);
+	sd_emit_u64(t, s->held_total);
 }
 
 void sd_emit_head(struct sd_text *t, const struct sd_status_head *h)

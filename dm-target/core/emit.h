@@ -33,6 +33,7 @@ struct sd_summary {
 	u64 seq;
 	u32 held;
 	u64 held_ms;
+	u64 held_total;
 };
 
 struct sd_status_head {

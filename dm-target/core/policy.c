@@ -120,6 +120,7 @@ unsigned int sd_policy_held(struct sd_policy *p, u64 now)
 	unsigned int todo;
 
 	p->free = 0;
+	p->held_total++;
 	if (!p->held++)
 		p->held_since = now;
 	if (p->mode == SD_MODE_DYING)
@@ -145,13 +146,14 @@ unsigned int sd_policy_timer(struct sd_policy *p, u64 now)
 	return todo | settle(p);
 }
 
-unsigned int sd_policy_dropped(struct sd_policy *p, u64 free)
+unsigned int sd_policy_dropped(struct sd_policy *p, u64 free, bool nothing_left)
 {
 	unsigned int todo;
 
 	p->free = free;
-	p->dropping = false;
+	p->dropping = nothing_left; /* then this call asks for no further drop */
 	todo = settle(p);
+	p->dropping = todo & SD_POLICY_DROP;
 	/* even if no place is free: the writers' chunks may be safe now */
 	return p->held ? todo | SD_POLICY_RELEASE : todo;
 }

@@ -36,6 +36,7 @@ struct sd_policy {
 	u64 free;		/* as told last */
 	u64 seq;
 	u32 held;		/* bios that wait for a place */
+	u64 held_total;		/* bios that ever did */
 	u64 held_since;		/* of the oldest; valid if held > 0 */
 	u64 hold_start;		/* of this shortage's hold */
 	u64 hold_end;		/* when to call sd_policy_timer(); valid in HOLDING */
@@ -58,8 +59,11 @@ unsigned int sd_policy_held(struct sd_policy *p, u64 now);
 unsigned int sd_policy_unheld(struct sd_policy *p, u64 oldest);
 /* The hold timer fired, or may have. */
 unsigned int sd_policy_timer(struct sd_policy *p, u64 now);
-/* The drops asked for are done, @free sectors are free now (reaped). */
-unsigned int sd_policy_dropped(struct sd_policy *p, u64 free);
+/*
+ * The drops asked for are done, @free sectors are free now (reaped).
+ * @nothing_left: no live snapshot is left that could be dropped.
+ */
+unsigned int sd_policy_dropped(struct sd_policy *p, u64 free, bool nothing_left);
 /* New hold time / mark / policy word come through these, so that levels follow. */
 unsigned int sd_policy_set_low_water(struct sd_policy *p, u64 low_water, u64 free);
 unsigned int sd_policy_set_hold(struct sd_policy *p, u32 hold_ms, u64 now);

@@ -69,6 +69,7 @@
  * summary (fewer than 512 bytes):
  *
  *   MODE CAPACITY USED FREE UNUSABLE LOW_WATER LEVEL SEQ HELD HELD_MS
+ *        HELD_TOTAL
  *
  *   MODE      active | holding (no free place, writers wait) | full (no free
  *             place and the hold is spent) | dying
@@ -77,7 +78,8 @@
  *   SEQ       grows by at least one with every change of LEVEL or MODE, with
  *             every take, delete, drop, invalidation, attach, detach, extend;
  *             each such change is also a device-mapper event of the store
- *   HELD      bios that wait for a free place; HELD_MS age of the oldest, 0: none
+ *   HELD      bios that wait for a free place; HELD_MS age of the oldest, 0: none;
+ *             HELD_TOTAL bios that ever had to, since the store was made
  *
  * Status
  * ------
@@ -91,7 +93,8 @@
  *
  *   BUFFERED        sectors that wait in memory to be written; BUFFER the limit
  *   RANGE_STATE     ok | failed (a write to it failed; no new places there)
- *   START of origin first sector on DEV; SIZE its length
+ *   DEV of origin   the live volume's own device; START its first sector on the
+ *                   device below; SIZE its length
  *   ORIGIN_STATE    watched | unwatched (suspended) | detached
  *   UNSAFE_CHUNKS   chunks a first write to which must copy (0: no live snapshot)
  *   BAD_CHUNKS      chunks whose old data could not be read: EIO in images

@@ -86,6 +86,7 @@ void sd_job_start(struct sd_job *job)
 	job->bad = false;
 	job->redo = false;
 	job->held = false;
+	job->held_since = 0;
 	job->seg = NULL;
 	job->reserved = 0;
 	job->cell.in = false;
@@ -192,7 +193,7 @@ static void unhold(struct sd_job *job)
 {
 	struct sd_store *s = job->origin->store;
 
-	if (!job->held)
+	if (!smp_load_acquire(&job->held))
 		return;
 	write_seqlock(&s->lock);
 	sd_segment_unheld(s, job);

@@ -207,8 +207,8 @@ void sd_segment_unheld(struct sd_store *s, struct sd_job *job)
 
 	if (!job->held)
 		return;
-	job->held = false;
 	list_del_init(&job->held_link);
+	smp_store_release(&job->held, false); /* from here on the job may end: see unhold() */
 	oldest = list_first_entry_or_null(&s->held, struct sd_job, held_link);
 	sd_store_act(s, sd_policy_unheld(&s->policy, oldest ? oldest->held_since : 0));
 }
@@ -230,11 +230,41 @@ static enum sd_take wait_for_place(struct sd_store *s, struct sd_job *job)
 	list_add_tail(&job->wait, &s->place_waiters);
 	if (!job->held) {
 		job->held = true;
-		job->held_since = now;
 		list_add_tail(&job->held_link, &s->held);
 		sd_store_act(s, sd_policy_held(&s->policy, now));
+		if (job->held_since)
+			s->policy.held_total--; /* the same bio again, see unhold_all() */
+		else
+			job->held_since = now;
 	}
 	return SD_TAKE_WAIT_PLACE;
+}
+
+/*
+ * Places were taken for a segment: whoever waits for one will look again, and
+ * is not held meanwhile.  Otherwise a segment that takes the last places would
+ * look like an overflow with writers waiting, and cost one more snapshot.
+ */
+static void unhold_all(struct sd_store *s)
+{
+	struct sd_job *job, *next;
+
+	s->policy.free = s->space.free;
+	list_for_each_entry_safe(job, next, &s->held, held_link)
+		sd_segment_unheld(s, job);
+}
+
+/* They are not held any more: let them look for themselves. */
+static void release_place_waiters(struct sd_store *s)
+{
+	struct sd_job *job, *next;
+	LIST_HEAD(list);
+
+	list_splice_init(&s->place_waiters, &list);
+	list_for_each_entry_safe(job, next, &list, wait) {
+		list_del_init(&job->wait);
+		sd_job_redo(job);
+	}
 }
 
 static bool over_limit(const struct sd_store *s)
@@ -259,6 +289,7 @@ static enum sd_take open_segment(struct sd_store *s, bool *retry)
 	sectors = (u64)run.count << s->chunk_shift;
 	s->opening = true;
 	s->buffered += sectors;
+	unhold_all(s);
 	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
 	write_sequnlock(&s->lock);
 
@@ -270,6 +301,7 @@ static enum sd_take open_segment(struct sd_store *s, bool *retry)
 		s->buffered -= sectors;
 		sd_space_give(&s->space, run.slot, run.index, run.count);
 		sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+		release_place_waiters(s);
 		*retry = list_empty(&s->segments); /* nobody would wake us */
 		return SD_TAKE_WAIT_BUFFER;
 	}

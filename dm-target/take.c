@@ -55,14 +55,17 @@ static int add_origin(struct sd_snapshot *snap, struct sd_origin *o, const char 
 	return 0;
 }
 
-/* "*": all that are watched now. Under sd_registry. */
+/*
+ * "*": all that are attached.  A suspended one makes the take fail like a named
+ * one: leaving it out would miss a volume silently.  Under sd_registry.
+ */
 static int add_all(struct sd_snapshot *snap, const char **why)
 {
 	struct sd_origin *o;
 	int r;
 
 	list_for_each_entry(o, &snap->store->origins, link) {
-		if (sd_origin_watch(o) != SD_WATCHED)
+		if (!o->active || o->detached)
 			continue;
 		r = add_origin(snap, o, why);
 		if (r)

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Ranges and places, against a shadow that keeps a flag per place.
+#include "core.h"
+#include "history.h"
+
+#include <algorithm>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <rapidcheck/gtest.h>
+
+namespace {
+
+constexpr u32 chunk = 8;
+
+// A space that frees itself.
+class Space
+{
+public:
+	explicit Space(u32 chunkSize = chunk) { sd_space_init(&space_, chunkSize); }
+	~Space() { sd_space_exit(&space_); }
+	Space(const Space &) = delete;
+	Space &operator=(const Space &) = delete;
+
+	sd_space *get() { return &space_; }
+	sd_space *operator->() { return &space_; }
+
+	u32 add(const sd_range_id &id)
+	{
+		sd_range **array = nullptr;
+		sd_range *range = sd_range_alloc(&space_, &id);
+
+		EXPECT_NE(range, nullptr);
+		EXPECT_EQ(sd_space_grow(&space_, &array), 0);
+		sd_free(sd_space_add(&space_, range, array));
+		return space_.count - 1;
+	}
+	sd_run take(u32 want)
+	{
+		sd_run run{};
+
+		EXPECT_TRUE(sd_space_take(&space_, want, &run));
+		return run;
+	}
+
+private:
+	sd_space space_{};
+};
+
+sd_range_id rangeOf(u64 places, u32 group = 0, bool last = false)
+{
+	return {.dev = 1, .start = 0, .len = places * chunk, .group = group, .last = last};
+}
+
+const char *whyNot(const sd_range_id &id, u64 deviceSize, u32 block)
+{
+	Space space;
+	const char *why = nullptr;
+
+	return sd_range_check(space.get(), &id, deviceSize, block, &why) ? why : nullptr;
+}
+
+} // namespace
+
+TEST(Overlap, OfStretchesThatShareASectorOrNot)
+{
+	EXPECT_TRUE(sd_overlap(1, 0, 10, 1, 9, 1));
+	EXPECT_FALSE(sd_overlap(1, 0, 10, 1, 10, 1));
+	EXPECT_FALSE(sd_overlap(1, 0, 10, 2, 0, 10));
+	EXPECT_FALSE(sd_overlap(1, 5, 0, 1, 0, 10));
+	EXPECT_TRUE(sd_overlap(1, 0, ~0ULL, 1, ~0ULL - 1, 1));
+	EXPECT_FALSE(sd_overlap(1, 0, ~0ULL, 1, ~0ULL, 1));
+	EXPECT_TRUE(sd_overlap(1, ~0ULL - 1, 100, 1, ~0ULL, 1))
+		<< "a wrapped stretch ends at the end";
+	EXPECT_FALSE(sd_overlap(1, ~0ULL - 1, 100, 1, 0, 10)) << "and does not begin anew at 0";
+}
+
+RC_GTEST_PROP(Overlap, IsSymmetricAndRight, ())
+{
+	auto a = *rc::gen::inRange<u64>(0, 12), la = *rc::gen::inRange<u64>(0, 12);
+	auto b = *rc::gen::inRange<u64>(0, 12), lb = *rc::gen::inRange<u64>(0, 12);
+	bool shared = false;
+
+	for (u64 i = a; i < a + la; i++)
+		shared |= i >= b && i < b + lb;
+	RC_ASSERT(sd_overlap(7, a, la, 7, b, lb) == shared);
+	RC_ASSERT(sd_overlap(7, b, lb, 7, a, la) == shared);
+}
+
+TEST(RangeCheck, SaysWhatIsWrong)
+{
+	EXPECT_EQ(whyNot({1, 0, 800, 0, false}, 800, 8), nullptr);
+	EXPECT_EQ(whyNot({1, 0, 801, 0, false}, 801, 1), nullptr) << "a tail is allowed";
+	EXPECT_STREQ(whyNot({1, 0, 0, 0, false}, 800, 1), "the range has no length");
+	EXPECT_STREQ(whyNot({1, ~0ULL, 8, 0, false}, ~0ULL, 1),
+		     "the range's end does not fit 64 bits");
+	EXPECT_STREQ(whyNot({1, 8, ~0ULL, 0, false}, ~0ULL, 1),
+		     "the range's end does not fit 64 bits");
+	EXPECT_STREQ(whyNot({1, 8, 793, 0, false}, 800, 1),
+		     "the range ends behind the end of its device");
+	EXPECT_STREQ(whyNot({1, 4, 16, 0, false}, 800, 8),
+		     "the range does not begin at a logical block of its device");
+	EXPECT_STREQ(whyNot({1, 8, 12, 0, false}, 800, 8),
+		     "the range's length is not a multiple of its device's logical block");
+	EXPECT_STREQ(whyNot({1, 0, 7, 0, false}, 800, 1), "the range is shorter than one chunk");
+	EXPECT_STREQ(whyNot({1, 0, ~0ULL, 0, false}, ~0ULL, 1),
+		     "the range has more places than can be numbered");
+	EXPECT_EQ(whyNot({1, 0, 8ULL << 48, 0, false}, ~0ULL, 1), nullptr);
+}
+
+TEST(RangeCheck, RefusesMoreRangesThanCanBe)
+{
+	Space space;
+	const char *why = nullptr;
+	sd_range_id id = rangeOf(1);
+
+	space->count = SNAPDIFF_RANGES_MAX;
+	EXPECT_EQ(sd_range_check(space.get(), &id, 1000, 1, &why), -EINVAL);
+	EXPECT_STREQ(why, "the store has as many ranges as it can have");
+	space->count = 0;
+}
+
+TEST(Space, FindsTheRangeWithTheSameWordsOnly)
+{
+	Space space;
+	sd_range_id id = rangeOf(3, 1, true);
+
+	EXPECT_EQ(sd_space_find(space.get(), &id), nullptr);
+	space.add(id);
+	EXPECT_EQ(sd_space_find(space.get(), &id), space->ranges[0]);
+	for (int word = 0; word < 5; word++) {
+		sd_range_id other = id;
+
+		other.dev += word == 0;
+		other.start += word == 1;
+		other.len += word == 2;
+		other.group += word == 3;
+		other.last ^= word == 4;
+		EXPECT_EQ(sd_space_find(space.get(), &other), nullptr) << word;
+	}
+}
+
+TEST(Space, FillsARangeFromItsBeginningToItsEndAndThenGapsAgain)
+{
+	Space space;
+
+	space.add(rangeOf(10));
+	for (u64 i = 0; i < 10; i += 2)
+		EXPECT_EQ(space.take(2).index, i);
+	sd_space_give(space.get(), 0, 2, 2);
+	sd_space_give(space.get(), 0, 7, 1);
+	sd_run run = space.take(4);
+	EXPECT_EQ(run.index, 2u);
+	EXPECT_EQ(run.count, 2u) << "the longest gap, though there is none of four";
+	EXPECT_EQ(space.take(4).index, 7u);
+	EXPECT_FALSE(sd_space_take(space.get(), 1, &run));
+	EXPECT_TRUE(sd_space_check(space.get()));
+}
+
+TEST(Space, TakesFromTheGroupWithLeastInFlightAndInTurnAmongEquals)
+{
+	Space space;
+
+	space.add(rangeOf(100, 7));
+	space.add(rangeOf(100, 8));
+	space.add(rangeOf(100, 7));
+	space.add(rangeOf(100, 9));
+	std::vector<u32> slots;
+	for (int i = 0; i < 6; i++)
+		slots.push_back(space.take(1).slot);
+	EXPECT_EQ(slots, (std::vector<u32>{1, 3, 0, 1, 3, 0}));
+	space->ranges[1]->writing = 1;
+	space->ranges[2]->writing = 2;
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(space.take(1).slot, 3u);
+	space->ranges[3]->writing = 4;
+	EXPECT_EQ(space.take(1).slot, 1u) << "the second range of group 7 counts for the first";
+}
+
+TEST(Space, UsesRangesMarkedLastOnlyWhenNoOtherHasAPlace)
+{
+	Space space;
+
+	space.add(rangeOf(2, 1, true));
+	space.add(rangeOf(3, 2));
+	space->ranges[1]->writing = 50;
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(space.take(1).slot, 1u);
+	EXPECT_EQ(space.take(1).slot, 0u);
+	sd_space_give(space.get(), 1, 1, 1);
+	EXPECT_EQ(space.take(1).slot, 1u);
+}
+
+TEST(Space, AFailedRangeGivesNothingAndItsFreePlacesAreUnusable)
+{
+	Space space;
+	u64 used, free, unusable;
+	sd_run run;
+
+	space.add({.dev = 1, .start = 0, .len = 10 * chunk + 3, .group = 0, .last = false});
+	EXPECT_EQ(space->unusable, 3u);
+	run = space.take(4);
+	sd_space_fail(space.get(), 0);
+	sd_space_fail(space.get(), 0);
+	EXPECT_EQ(space->free, 0u);
+	EXPECT_EQ(space->used, 4u * chunk);
+	EXPECT_EQ(space->unusable, 6u * chunk + 3);
+	EXPECT_FALSE(sd_space_take(space.get(), 1, &run));
+	sd_space_give(space.get(), 0, 0, 4);
+	sd_range_counts(space.get(), space->ranges[0], &used, &free, &unusable);
+	EXPECT_EQ(used, 0u);
+	EXPECT_EQ(free, 0u);
+	EXPECT_EQ(unusable, 10u * chunk + 3);
+	EXPECT_TRUE(sd_space_check(space.get()));
+}
+
+TEST(Space, RefusesPlacesThatWereNotTaken)
+{
+	Space space;
+	AllowWarnings warnings;
+
+	space.add(rangeOf(10));
+	space.take(4);
+	sd_space_give(space.get(), 0, 3, 2);
+	sd_space_give(space.get(), 0, 9, 2);
+	sd_space_give(space.get(), 0, 11, 1);
+	sd_space_give(space.get(), 1, 0, 1);
+	sd_space_give(space.get(), 0, ~0ULL, 2);
+	sd_space_fail(space.get(), 1);
+	EXPECT_EQ(warnings.count(), 6u);
+	EXPECT_EQ(space->used, 4u * chunk);
+	EXPECT_TRUE(sd_space_check(space.get()));
+}
+
+TEST(Space, PlacesBehindFourBillionAreNumberedRight)
+{
+	Space space;
+	u64 places = (1ULL << 32) + 1000;
+
+	space.add({.dev = 1, .start = 77, .len = places * chunk, .group = 0, .last = false});
+	space->ranges[0]->next = (1ULL << 32) + 5;
+	sd_run run = space.take(100);
+	EXPECT_EQ(run.index, (1ULL << 32) + 5);
+	EXPECT_EQ(run.count, 100u);
+	EXPECT_EQ(sd_place_sector(space.get(), sd_place(0, run.index)), 77 + run.index * chunk);
+	run = space.take(2000);
+	EXPECT_EQ(run.count, 2000u) << "the end of the range is too short: from its beginning";
+	EXPECT_EQ(run.index, 0u);
+	sd_space_give(space.get(), 0, (1ULL << 32) + 5, 100);
+	EXPECT_EQ(space->used, 2000u * chunk);
+}
+
+TEST(Space, WithoutMemoryNothingHappens)
+{
+	Space space;
+	sd_range_id id = rangeOf(10);
+	sd_range **array = nullptr;
+
+	shim_fail_alloc = 1;
+	EXPECT_EQ(sd_range_alloc(space.get(), &id), nullptr);
+	shim_fail_alloc = 2;
+	EXPECT_EQ(sd_range_alloc(space.get(), &id), nullptr);
+	shim_fail_alloc = 1;
+	EXPECT_EQ(sd_space_grow(space.get(), &array), -ENOMEM);
+	id.len = ~0ULL - 7;
+	EXPECT_EQ(sd_range_alloc(space.get(), &id), nullptr) << "a bitmap too large to ask for";
+}
+
+namespace {
+
+// What the space should look like: a flag per place.
+struct ShadowRange
+{
+	std::vector<bool> taken;
+	u64 len;
+	u32 group, writing;
+	bool last, failed;
+
+	u64 takenCount() const { return std::count(taken.begin(), taken.end(), true); }
+	bool mayGive() const { return !failed && takenCount() < taken.size(); }
+};
+
+class Shadow
+{
+public:
+	void checkCounters(const sd_space *s) const
+	{
+		u64 capacity = 0, used = 0, free = 0;
+
+		for (const auto &r : ranges) {
+			capacity += r.len;
+			used += r.takenCount() * chunk;
+			free += r.failed ? 0 : (r.taken.size() - r.takenCount()) * chunk;
+		}
+		RC_ASSERT(s->capacity == capacity);
+		RC_ASSERT(s->used == used);
+		RC_ASSERT(s->free == free);
+		RC_ASSERT(s->unusable == capacity - used - free);
+		RC_ASSERT(sd_space_check(s));
+	}
+
+	bool anyFree(bool withLast) const
+	{
+		return std::any_of(ranges.begin(), ranges.end(), [&](const ShadowRange &r) {
+			return r.mayGive() && (withLast || !r.last);
+		});
+	}
+
+	u32 inFlight(u32 group) const
+	{
+		u32 sum = 0;
+
+		for (const auto &r : ranges)
+			sum += r.group == group ? r.writing : 0;
+		return sum;
+	}
+
+	// The run is what the header promises.
+	void checkRun(const sd_run &run, u32 want) const
+	{
+		const ShadowRange &from = ranges.at(run.slot);
+
+		RC_ASSERT(run.count >= 1 && run.count <= want);
+		RC_ASSERT(!from.failed);
+		RC_ASSERT(run.index + run.count <= from.taken.size());
+		for (u32 i = 0; i < run.count; i++)
+			RC_ASSERT(!from.taken[run.index + i]);
+		if (from.last)
+			RC_ASSERT(!anyFree(false));
+		for (const auto &r : ranges)
+			if (r.mayGive() && r.last == from.last)
+				RC_ASSERT(inFlight(from.group) <= inFlight(r.group));
+	}
+
+	std::vector<ShadowRange> ranges;
+};
+
+void addRange(Space &space, Shadow &shadow, History &h)
+{
+	u64 len = chunk + h.below(200 * chunk);
+	u32 group = h.below(3);
+	bool last = h.oneIn(4);
+
+	space.add({.dev = 1, .start = h.below(100), .len = len, .group = group, .last = last});
+	shadow.ranges.push_back({std::vector<bool>(len / chunk), len, group, 0, last, false});
+}
+
+void takeRun(Space &space, Shadow &shadow, History &h)
+{
+	u32 want = h.between(1, 40);
+	sd_run run{};
+
+	if (!sd_space_take(space.get(), want, &run)) {
+		RC_ASSERT(!shadow.anyFree(true));
+		return;
+	}
+	shadow.checkRun(run, want);
+	for (u32 i = 0; i < run.count; i++)
+		shadow.ranges[run.slot].taken[run.index + i] = true;
+}
+
+void giveRun(Space &space, Shadow &shadow, History &h)
+{
+	u32 slot = h.below(shadow.ranges.size());
+	auto &taken = shadow.ranges[slot].taken;
+	u64 from = h.below(taken.size());
+	u32 count = 0, most = h.between(1, 60);
+
+	while (from < taken.size() && !taken[from])
+		from++;
+	while (count < most && from + count < taken.size() && taken[from + count])
+		taken[from + count++] = false;
+	sd_space_give(space.get(), slot, from, count);
+}
+
+void spaceHistory(History h)
+{
+	Space space;
+	Shadow shadow;
+
+	addRange(space, shadow, h);
+	while (h.step()) {
+		u32 slot = h.below(shadow.ranges.size());
+
+		switch (h.below(16)) {
+		case 0:
+			if (shadow.ranges.size() < 20)
+				addRange(space, shadow, h);
+			break;
+		case 1:
+			if (h.oneIn(20)) {
+				sd_space_fail(space.get(), slot);
+				shadow.ranges[slot].failed = true;
+			}
+			break;
+		case 2:
+			shadow.ranges[slot].writing = h.below(3);
+			space->ranges[slot]->writing = shadow.ranges[slot].writing;
+			break;
+		case 3:
+		case 4:
+		case 5:
+		case 6:
+		case 7:
+		case 8:
+			giveRun(space, shadow, h);
+			break;
+		default:
+			takeRun(space, shadow, h);
+		}
+		shadow.checkCounters(space.get());
+	}
+}
+
+} // namespace
+
+RC_GTEST_PROP(Space, AgreesWithItsShadow, ())
+{
+	spaceHistory(shortHistory());
+}
+
+RC_GTEST_PROP(Space, AgreesWithItsShadowOverLongHistories, ())
+{
+	spaceHistory(longHistory(600));
+}

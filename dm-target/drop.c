@@ -89,15 +89,38 @@ static void drop_upto(struct sd_store *s, struct sd_snapshot *upto)
 	}
 }
 
-/* Freed places must be seen before deciding whether another drop is needed. */
-static void reap_all(struct sd_store *s)
+static struct sd_snapshot *next_to_reap(struct sd_store *s)
+{
+	struct sd_snapshot *snap;
+
+	list_for_each_entry(snap, &s->snapshots, link)
+		if (!sd_snapshot_live(snap) && !snap->reaped) {
+			snap->reaped = true;
+			kref_get(&snap->ref);
+			return snap;
+		}
+	return NULL;
+}
+
+/*
+ * Freed places must be seen before deciding whether another drop is needed.
+ * Without snap_mutex: a take wants it while its gates are closed.
+ */
+static void reap_ended(struct sd_store *s)
 {
 	struct sd_snapshot *snap;
 	u32 i;
 
-	list_for_each_entry(snap, &s->snapshots, link)
+	for (;;) {
+		mutex_lock(&s->snap_mutex);
+		snap = next_to_reap(s);
+		mutex_unlock(&s->snap_mutex);
+		if (!snap)
+			break;
 		for (i = 0; i < snap->count; i++)
 			sd_origin_reap(snap->of[i].origin);
+		sd_snapshot_put(snap);
+	}
 }
 
 /* Places that come free as soon as their segment's write is done. */
@@ -137,12 +160,16 @@ static void drop_done(struct sd_store *s, bool nothing_left)
 
 static void drop(struct sd_store *s)
 {
-	struct sd_snapshot *upto = last_to_drop(s);
+	struct sd_snapshot *upto;
 
-	if (upto) {
+	mutex_lock(&s->snap_mutex);
+	upto = last_to_drop(s);
+	if (upto)
 		drop_upto(s, upto);
-		reap_all(s);
-	}
+	mutex_unlock(&s->snap_mutex);
+	reap_ended(s);
+
+	/* From here on upto only says that something was dropped. */
 	write_seqlock(&s->lock);
 	sd_segment_seal_open(s); /* what it holds may be dead now, its tail free */
 	s->drop_since = jiffies;
@@ -157,7 +184,6 @@ void sd_drop_work(struct work_struct *work)
 	struct sd_store *s = container_of(work, struct sd_store, drop_work.work);
 	bool again;
 
-	mutex_lock(&s->snap_mutex);
 	write_seqlock(&s->lock);
 	again = !s->drop_waits && s->policy.dropping; /* else woken for what is done */
 	if (s->drop_waits && !wait_for_places(s)) {
@@ -167,7 +193,18 @@ void sd_drop_work(struct work_struct *work)
 	write_sequnlock(&s->lock);
 	if (again)
 		drop(s);
-	mutex_unlock(&s->snap_mutex);
+}
+
+/* ---- memory ------------------------------------------------------------ */
+
+/* Those who found no memory ask again; the stall limit ends it. */
+void sd_memory_work(struct work_struct *work)
+{
+	struct sd_store *s = container_of(work, struct sd_store, memory_work.work);
+
+	write_seqlock(&s->lock);
+	sd_release_waiters(s);
+	write_sequnlock(&s->lock);
 }
 
 /* ---- stall ------------------------------------------------------------- */
@@ -178,7 +215,8 @@ static void fail_hanging(struct sd_store *s, unsigned long since)
 	struct sd_segment *seg;
 
 	list_for_each_entry(seg, &s->segments, link)
-		if (seg->writing && !seg->written && time_before_eq(seg->opened, since) &&
+		if (seg->writing && !seg->written && seg->submitted &&
+		    time_before_eq(seg->submitted, since) &&
 		    !s->space.ranges[seg->run.slot]->failed)
 			sd_range_fail(s, seg->run.slot);
 }

@@ -120,5 +120,9 @@ void sd_gate_open(struct sd_origin *o)
 		list_del_init(&job->wait);
 		sd_job_wake(job, SD_COW_OK);
 	}
+}
+
+void sd_gate_unprepare(struct sd_origin *o)
+{
 	percpu_ref_switch_to_percpu(&o->gate);
 }

@@ -143,7 +143,6 @@ static void copy_out(const struct sd_where *w, u32 offset, struct bio *bio, stru
 			offset += n;
 		}
 	}
-	flush_dcache_page(bv.bv_page);
 }
 
 static u32 offset_in_chunk(const struct sd_store *s, sector_t sector)
@@ -157,15 +156,27 @@ static sector_t range_sector(const struct sd_store *s, sd_place_t place, sector_
 	       (sd_place_index(place) << s->chunk_shift) + (sector & (s->chunk - 1));
 }
 
-static void range_read_begin(struct sd_store *s)
-{
-	atomic_inc(&s->range_reads);
-}
-
 static void range_read_end(struct sd_store *s)
 {
 	if (atomic_dec_and_test(&s->range_reads))
 		wake_up(&s->idle);
+}
+
+/*
+ * False: the snapshot has ended, and with it perhaps the store: its ranges may
+ * be closed.  Counted before asking, as the store's end ends the snapshots
+ * before it looks at the count: one of us sees the other.
+ */
+static bool range_read_begin(struct sd_read *r)
+{
+	struct sd_store *s = r->image->origin->store;
+
+	atomic_inc(&s->range_reads);
+	smp_mb__after_atomic();
+	if (sd_snapshot_live(r->image->snap))
+		return true;
+	range_read_end(s);
+	return false;
 }
 
 /* A range with larger blocks than the image: such reads take the slow way. */
@@ -333,7 +344,8 @@ static blk_status_t from_storage(struct sd_read *r, struct sd_where *w, u32 from
 		sd_segment_put(w->seg);
 		return bio ? BLK_STS_OK : BLK_STS_RESOURCE;
 	}
-	range_read_begin(s);
+	if (!range_read_begin(r))
+		return BLK_STS_IOERR;
 	if (misaligned(s, w->place, sector, *sectors)) {
 		*sectors = min_t(u32, *sectors, s->chunk - (sector & (s->chunk - 1)));
 		status = bounce(r, from, *sectors, sector, w->place);
@@ -416,7 +428,8 @@ static int serve_from_range(struct sd_read *r, const struct sd_where *w, sector_
 		queue_read(r);
 		return DM_MAPIO_SUBMITTED;
 	}
-	range_read_begin(s);
+	if (!range_read_begin(r))
+		return DM_MAPIO_KILL;
 	r->from = FROM_RANGE;
 	bio_set_dev(bio, s->devs[sd_place_slot(w->place)]->bdev);
 	bio->bi_iter.bi_sector = range_sector(s, w->place, sector);
@@ -541,7 +554,7 @@ static struct sd_store *find_store(struct sd_image *image, dev_t self)
 
 	mutex_lock(&sd_registry);
 	s = sd_store_of(image->store_dev->bdev->bd_dev);
-	if (s && (!s->live || sd_is_range_device(self)))
+	if (s && (!s->live || s->dying || sd_is_range_device(self)))
 		s = NULL;
 	if (s)
 		sd_store_get(s);

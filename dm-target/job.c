@@ -72,6 +72,7 @@ static void set_window(struct sd_job *job)
 	struct sd_store *s = job->origin->store;
 	sector_t end = job->end;
 
+	job->singly = false;
 	if (job->windowed)
 		end = min_t(sector_t, end,
 			    (job->cursor / SD_PIECE_SECTORS + 1) * SD_PIECE_SECTORS);
@@ -82,7 +83,6 @@ static void set_window(struct sd_job *job)
 void sd_job_start(struct sd_job *job)
 {
 	memset(&job->cow, 0, sizeof(job->cow));
-	job->singly = false;
 	job->bad = false;
 	job->redo = false;
 	job->held = false;
@@ -219,8 +219,8 @@ static enum sd_cow_event act_take(struct sd_job *job)
 	if (sd_map_newest(o->map) != job->snapshot)
 		goto over; /* it ended, or a take came: look up again */
 	if (!reserve(job)) {
-		sd_origin_invalidate(o, SD_CAUSE_NO_MEMORY);
-		goto over;
+		sd_segment_wait_for_memory(job);
+		return PENDING;
 	}
 	if (sd_segment_take(job, job->run) != SD_TAKE_OK)
 		return PENDING;
@@ -375,7 +375,9 @@ static enum sd_cow_event act_mark_safe(struct sd_job *job)
 {
 	struct sd_origin *o = job->origin;
 
+#ifndef SD_MUTANT_NO_DRAIN
 	leave_cells(job, &o->reads, &job->drain);
+#endif
 	spin_lock(&o->map_lock);
 	sd_map_mark_safe(o->map, job->run_first, job->run);
 	spin_unlock(&o->map_lock);

@@ -40,13 +40,13 @@ void sd_origin_put(struct sd_origin *o)
 
 struct sd_origin *sd_origin_find(struct sd_store *s, const char *name)
 {
-	struct sd_origin *o;
+	struct sd_origin *o, *found = NULL;
 
-	/* A reload with another size has two for a moment: the newer one counts. */
-	list_for_each_entry_reverse(o, &s->origins, link)
-		if (!strcmp(o->name, name))
-			return o;
-	return NULL;
+	/* A reload with another size has two for a moment: the live one counts, else the newer. */
+	list_for_each_entry(o, &s->origins, link)
+		if (!strcmp(o->name, name) && (!found || !found->active))
+			found = o;
+	return found;
 }
 
 enum sd_watch sd_origin_watch(const struct sd_origin *o)
@@ -197,7 +197,7 @@ static int origin_open(struct sd_origin_target *ot, const struct sd_origin_table
 	s = sd_store_of(ot->store_dev->bdev->bd_dev);
 	why = "the first device is no snapdiff-store with a live table";
 	r = -ENOENT;
-	if (s && s->live)
+	if (s && s->live && !s->dying)
 		r = check_device(ti, ot->dev->bdev, t->start, s, &why);
 	if (!r)
 		r = find_or_create(ot, s, t, &why);
@@ -256,12 +256,17 @@ static void origin_dtr(struct dm_target *ti)
 	struct sd_origin_target *ot = ti->private;
 	struct sd_origin *o = ot->origin;
 	struct sd_store *s = o->store;
-	bool was_live, unlinked = false;
+	bool was_live, unseen, unlinked = false;
 
 	mutex_lock(&sd_registry);
 	was_live = o->active == ot;
 	if (was_live)
 		o->active = NULL;
+	/*
+	 * A table is destroyed by the thread that swapped it out.  If another
+	 * one resumed our next table, a foreign one was live between the two.
+	 */
+	unseen = ot->replaced_by && ot->replaced_by != current;
 	if (!--o->instances) {
 		o->gone = true;
 		list_del_init(&o->link);
@@ -269,7 +274,7 @@ static void origin_dtr(struct dm_target *ti)
 	}
 	mutex_unlock(&sd_registry);
 
-	if (was_live) {
+	if (was_live || unseen) {
 		if (!o->detached)
 			sd_origin_invalidate(o, SD_CAUSE_ORIGIN_GONE);
 		sd_store_note(s);
@@ -451,6 +456,8 @@ static void origin_resume(struct dm_target *ti)
 		sd_origin_invalidate(o, SD_CAUSE_ORIGIN_GONE);
 
 	mutex_lock(&sd_registry);
+	if (o->active && o->active != ot)
+		o->active->replaced_by = current;
 	o->active = ot;
 	o->bdev = ot->dev->bdev;
 	if (o->detached && ot->made_after == o->detaches)

@@ -99,7 +99,7 @@ static int hold(struct sd_store_target *st, const char *path, struct dm_dev **de
 	if (r) {
 		*why = "the device of the range cannot be opened for reading and writing";
 		kfree(held);
-		return r;
+		return r == -ENODEV || r == -ENXIO ? -ENOENT : r; /* no such device */
 	}
 	list_add_tail(&held->link, &st->devs);
 	*dev = held->dev;
@@ -266,6 +266,9 @@ static int range_add(struct sd_store_target *st, const struct sd_range_words *w,
 	struct dm_dev *dev;
 	int r;
 
+	*why = "the store is going away";
+	if (s->dying)
+		return -ENXIO;
 	r = hold(st, w->dev, &dev, why);
 	if (r)
 		return r;

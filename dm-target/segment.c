@@ -13,6 +13,9 @@
  */
 #include "snapdiff.h"
 
+/* Who found no memory tries again after this long, until the stall limit. */
+#define MEMORY_RETRY max(HZ / 100, 1)
+
 static void segment_work(struct work_struct *work);
 
 /* ---- memory ------------------------------------------------------------ */
@@ -28,7 +31,7 @@ static bool alloc_pages_for(struct page **pages, u32 count)
 	u32 i;
 
 	for (i = 0; i < count; i++) {
-		pages[i] = alloc_page(GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
+		pages[i] = alloc_page(SD_GFP_TRY);
 		if (!pages[i]) {
 			free_pages_of(pages, i);
 			return false;
@@ -66,7 +69,7 @@ static struct sd_segment *segment_alloc(struct sd_store *s, const struct sd_run 
 {
 	struct sd_segment *seg;
 
-	seg = kvzalloc(struct_size(seg, parts, run->count), GFP_NOIO | __GFP_NOWARN);
+	seg = kvzalloc(struct_size(seg, parts, run->count), SD_GFP_TRY);
 	if (!seg)
 		return NULL;
 	kref_init(&seg->ref);
@@ -77,7 +80,7 @@ static struct sd_segment *segment_alloc(struct sd_store *s, const struct sd_run 
 	INIT_LIST_HEAD(&seg->link);
 	INIT_DELAYED_WORK(&seg->work, segment_work);
 	seg->pages = kvcalloc(nr_pages(seg, run->count), sizeof(*seg->pages),
-			      GFP_NOIO | __GFP_NOWARN);
+			      SD_GFP_TRY);
 	if (!seg->pages) {
 		kvfree(seg);
 		return NULL;
@@ -229,6 +232,9 @@ static enum sd_take wait_for_place(struct sd_store *s, struct sd_job *job)
 
 	list_add_tail(&job->wait, &s->place_waiters);
 	if (!job->held) {
+		/* A write that has waited its hold never begins another one. */
+		if (job->held_since && now - job->held_since >= s->policy.hold_ms)
+			s->policy.hold_spent = true;
 		job->held = true;
 		list_add_tail(&job->held_link, &s->held);
 		sd_store_act(s, sd_policy_held(&s->policy, now));
@@ -276,7 +282,7 @@ static bool over_limit(const struct sd_store *s)
  * A new open segment.  Called under store->lock, which it lets go and takes
  * again.  OK: there is one now, perhaps; ask again.
  */
-static enum sd_take open_segment(struct sd_store *s, bool *retry)
+static enum sd_take open_segment(struct sd_store *s, bool *no_memory)
 {
 	struct sd_segment *seg;
 	struct sd_run run;
@@ -302,7 +308,7 @@ static enum sd_take open_segment(struct sd_store *s, bool *retry)
 		sd_space_give(&s->space, run.slot, run.index, run.count);
 		sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
 		release_place_waiters(s);
-		*retry = list_empty(&s->segments); /* nobody would wake us */
+		*no_memory = true;
 		return SD_TAKE_WAIT_BUFFER;
 	}
 	list_add_tail(&seg->link, &s->segments);
@@ -333,14 +339,14 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	struct sd_origin *o = job->origin;
 	struct sd_store *s = o->store;
 	enum sd_take result = SD_TAKE_OK;
-	bool retry = false;
+	bool dying, no_memory = false;
 
 	write_seqlock(&s->lock);
-	retry = s->dying; /* all snapshots are ending, no segment may come into being */
-	if (retry)
+	dying = READ_ONCE(s->dying); /* all snapshots end, no segment may come into being */
+	if (dying)
 		result = SD_TAKE_WAIT_BUFFER;
 	while (!s->open && result == SD_TAKE_OK)
-		result = open_segment(s, &retry);
+		result = open_segment(s, &no_memory);
 	if (result == SD_TAKE_OK) {
 		take_parts(s, job, want);
 		write_sequnlock(&s->lock);
@@ -352,14 +358,27 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	 * waiters after they took effect, under this lock: whoever asks here
 	 * once more is either released, or sees it.
 	 */
-	if (sd_map_newest(o->map) != job->snapshot || READ_ONCE(o->requeue) || retry)
+	if (sd_map_newest(o->map) != job->snapshot || dying ||
+	    (READ_ONCE(o->requeue) && dm_noflush_suspending(job->ti)))
 		sd_job_redo(job);
 	else if (result == SD_TAKE_WAIT_PLACE)
 		wait_for_place(s, job);
 	else
 		wait_for_buffer(s, job);
+	if (no_memory)
+		queue_delayed_work(s->admin_wq, &s->memory_work, MEMORY_RETRY);
 	write_sequnlock(&s->lock);
 	return result;
+}
+
+void sd_segment_wait_for_memory(struct sd_job *job)
+{
+	struct sd_store *s = job->origin->store;
+
+	write_seqlock(&s->lock);
+	wait_for_buffer(s, job);
+	queue_delayed_work(s->admin_wq, &s->memory_work, MEMORY_RETRY);
+	write_sequnlock(&s->lock);
 }
 
 void sd_segment_filled(struct sd_segment *seg, u32 count)
@@ -425,6 +444,8 @@ struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *ru
 void sd_range_fail(struct sd_store *s, u32 slot)
 {
 	WRITE_ONCE(s->devs[slot]->failed, true);
+	if (s->open && s->open->run.slot == slot)
+		sd_segment_seal_open(s); /* it would go on giving out places there */
 	sd_space_fail(&s->space, slot);
 }
 
@@ -512,6 +533,7 @@ static void submit(struct sd_segment *seg)
 	bio->bi_iter.bi_sector = d->start + (seg->run.index << s->chunk_shift);
 	bio->bi_end_io = write_end;
 	bio->bi_private = seg;
+	WRITE_ONCE(seg->submitted, jiffies | 1);
 	for (i = 0; i < nr; i++)
 		__bio_add_page(bio, seg->pages[i], PAGE_SIZE, 0);
 	submit_bio_noacct(bio);

@@ -25,7 +25,7 @@
  *	store->take_mutex   one take, delete, detach or set at a time.  May be
  *			    held for a take's time limit.  Extend never wants it.
  *	store->snap_mutex   the list of snapshots, and what state they are in.
- *			    May be held while places are reaped.
+ *			    A take wants it with its gates closed: keep it short.
  *	sd_registry	    which stores, origins, instances, images and ranges
  *			    exist.  Held while devices are opened, never while
  *			    waiting for I/O or for reaping: extend wants it.
@@ -168,6 +168,7 @@ struct sd_store {
 	struct delayed_work hold_work;
 	struct delayed_work age_work;
 	struct delayed_work stall_work;
+	struct delayed_work memory_work;
 
 	struct work_struct free_work;
 
@@ -260,6 +261,7 @@ struct sd_segment {
 	bool sealed;		/* no new parts */
 	bool writing;		/* its work owns it */
 	bool written;		/* status is valid */
+	unsigned long submitted; /* jiffies of its write; valid if writing */
 	bool spare;		/* pages are the store's spare ones */
 	unsigned long opened;	/* jiffies */
 	unsigned long failing;	/* jiffies of the failed write; 0: none */
@@ -283,6 +285,8 @@ enum sd_take { SD_TAKE_OK, SD_TAKE_WAIT_BUFFER, SD_TAKE_WAIT_PLACE };
  * job stands in store->waiters already and is run again when it may succeed.
  */
 enum sd_take sd_segment_take(struct sd_job *job, u32 want);
+/* There was no memory for the job's room in the map: it stands in line, as for a buffer. */
+void sd_segment_wait_for_memory(struct sd_job *job);
 /* The job does not wait for a place any more, if it did. Under store->lock. */
 void sd_segment_unheld(struct sd_store *s, struct sd_job *job);
 /*
@@ -366,6 +370,7 @@ struct sd_origin_target {
 	struct dm_dev *store_dev;
 	u32 made_after;			/* origin->detaches at construction */
 	bool foreign_before;		/* a foreign table was live at construction */
+	struct task_struct *replaced_by; /* who resumed our next table; compared only */
 };
 
 void sd_origin_get(struct sd_origin *o);
@@ -394,6 +399,7 @@ void sd_gate_leave(struct sd_origin *o);
 bool sd_gate_park(struct sd_origin *o, struct sd_job *job);
 void sd_gate_prepare(struct sd_origin *o);	/* to atomic mode; then sd_gate_prepared() */
 void sd_gate_prepared(struct sd_origin *o);
+void sd_gate_unprepare(struct sd_origin *o);	/* back to percpu mode */
 void sd_gate_close(struct sd_origin *o);
 /* True when drained before @deadline (jiffies). */
 bool sd_gate_drain(struct sd_origin *o, unsigned long deadline);
@@ -471,6 +477,7 @@ struct sd_snapshot {
 	char name[SNAPDIFF_NAME_MAX + 1];
 	u32 layer;
 	u32 images;		/* under snap_mutex */
+	bool reaped;		/* by the drop that ended it; under snap_mutex */
 	u64 time_s;
 	int cause;		/* enum sd_cause or DELETED; NONE: live. Protocol 2 */
 	u32 count;
@@ -517,6 +524,7 @@ int sd_take(struct sd_store *s, const struct sd_message *m, const char **why);
 void sd_drop_work(struct work_struct *work);
 void sd_hold_work(struct work_struct *work);
 void sd_stall_work(struct work_struct *work);
+void sd_memory_work(struct work_struct *work);
 /* Let all that wait for a place or a buffer try again, in order. Under store->lock. */
 void sd_release_waiters(struct sd_store *s);
 u64 sd_now_ms(void);

@@ -161,6 +161,7 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	INIT_DELAYED_WORK(&s->hold_work, sd_hold_work);
 	INIT_DELAYED_WORK(&s->age_work, sd_segment_age);
 	INIT_DELAYED_WORK(&s->stall_work, sd_stall_work);
+	INIT_DELAYED_WORK(&s->memory_work, sd_memory_work);
 	init_waitqueue_head(&s->idle);
 	s->buffer_freed = jiffies;
 	strscpy(s->why, "-", sizeof(s->why));
@@ -266,6 +267,9 @@ int sd_store_attach(struct sd_store_target *st, const struct sd_store_table *t, 
 
 	st->opt = t->opt;
 	if (s) {
+		*why = "the store of this device is just ending: try again";
+		if (s->dying)
+			return -EBUSY;
 		sd_store_get(s);
 		st->store = s;
 		r = check_reload(st, t, why);
@@ -277,6 +281,9 @@ int sd_store_attach(struct sd_store_target *st, const struct sd_store_table *t, 
 	*why = "the device is a range of a store";
 	if (sd_is_range_device(devt))
 		return -EBUSY;
+	*why = "the chunk size is smaller than a page of this machine";
+	if (t->opt.chunk < PAGE_SIZE >> SECTOR_SHIFT)
+		return -EINVAL;
 	*why = "no memory for the store";
 	s = store_create(devt, t->opt.chunk);
 	if (!s)
@@ -329,6 +336,7 @@ static bool is_idle(struct sd_store *s)
 {
 	bool idle;
 
+	smp_mb(); /* the snapshots' ends before counting: see range_read_begin() */
 	read_seqlock_excl(&s->lock);
 	idle = list_empty(&s->segments) && !s->opening && !atomic_read(&s->range_reads);
 	read_sequnlock_excl(&s->lock);
@@ -344,7 +352,6 @@ static bool is_idle(struct sd_store *s)
 static void store_end(struct sd_store *s)
 {
 	write_seqlock(&s->lock);
-	s->dying = true;
 	sd_store_act(s, sd_policy_dying(&s->policy));
 	write_sequnlock(&s->lock);
 
@@ -361,6 +368,7 @@ static void store_end(struct sd_store *s)
 	cancel_delayed_work_sync(&s->hold_work);
 	cancel_delayed_work_sync(&s->age_work);
 	cancel_delayed_work_sync(&s->stall_work);
+	cancel_delayed_work_sync(&s->memory_work);
 	cancel_delayed_work_sync(&s->drop_work);
 	cancel_work_sync(&s->event_work);
 	flush_workqueue(s->write_wq);
@@ -377,6 +385,8 @@ void sd_store_detach(struct sd_store_target *st)
 	mutex_lock(&sd_registry);
 	list_del_init(&st->link);
 	last = list_empty(&s->instances);
+	if (last)
+		WRITE_ONCE(s->dying, true); /* nobody attaches any more */
 	mutex_unlock(&sd_registry);
 	if (last) {
 		store_end(s);

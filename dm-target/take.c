@@ -272,16 +272,13 @@ static int at_one_instant(struct take *t, u32 timeout_ms, const char **why)
 	if (!drained && snap->count > 1) {
 		open_gates(t, false);
 		one_by_one = true;
-		/* Opening switched the gates back to percpu mode. */
-		for (i = 0; i < snap->count; i++)
-			sd_gate_prepare(snap->of[i].origin);
-		for (i = 0; i < snap->count; i++)
-			sd_gate_prepared(snap->of[i].origin);
 		drained = close_gates(t, true, now + limit);
 	}
 	if (drained)
 		r = open_layer(t, why);
 	open_gates(t, one_by_one);
+	for (i = 0; i < snap->count; i++)
+		sd_gate_unprepare(snap->of[i].origin);
 	return r;
 }
 

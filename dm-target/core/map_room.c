@@ -19,7 +19,7 @@ struct sd_map *sd_map_create(u64 chunks)
 	if (!chunks || tops > INT_MAX / (2 * sizeof(m->top[0])))
 		return NULL;
 	bytes = sizeof(*m) + tops * sizeof(m->top[0]);
-	m = sd_zalloc(bytes);
+	m = kvzalloc(bytes, SD_GFP_TRY);
 	if (!m)
 		return NULL;
 	m->chunks = chunks;

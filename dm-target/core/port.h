@@ -26,6 +26,13 @@ static inline void *sd_zalloc(size_t bytes)
 	return kvzalloc(bytes, GFP_NOIO);
 }
 
+/*
+ * For memory in a writer's path.  Without NORETRY the page allocator would loop
+ * for ever for small orders, waiting for writeback that may wait for us; so this
+ * may fail, and whoever asks waits in line and asks again.
+ */
+#define SD_GFP_TRY (GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+
 static inline void sd_free(const void *p)
 {
 	kvfree(p);

@@ -10,6 +10,8 @@
 
 #define GFP_NOIO 1u
 #define GFP_KERNEL 2u
+#define __GFP_NORETRY 4u
+#define __GFP_NOWARN 8u
 
 #ifdef __cplusplus
 extern "C" {

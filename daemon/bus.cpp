@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Bus: the connection to D-Bus and the objects on it.
+
+#include "bus.h"
+
+#include "bus_objects.h"
+#include "util/clock.h"
+#include "util/fd.h"
+
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace snapdiff::daemon {
+
+namespace {
+
+constexpr int64_t retryAfterNs = 5'000'000'000;
+constexpr size_t threadStackBytes = 256U << 10;
+
+// The bus's answers to RequestName.
+constexpr uint32_t namePrimaryOwner = 1;
+constexpr uint32_t nameAlreadyOurs = 4;
+constexpr uint32_t nameDoNotQueue = 4;
+
+std::unique_ptr<sdbus::IConnection> connect(const std::string &address)
+{
+	if (address == "system")
+		return sdbus::createSystemBusConnection();
+	if (address == "session")
+		return sdbus::createSessionBusConnection();
+	return sdbus::createSessionBusConnectionWithAddress(address);
+}
+
+} // namespace
+
+// What the connecting thread leaves behind.  It may outlive the bus.
+struct Bus::Connector
+{
+	std::string address;
+	Fd done; // eventfd
+	std::mutex mutex;
+	std::unique_ptr<sdbus::IConnection> connection;
+	std::string error;
+	std::atomic<bool> finished = false;
+
+	static void *run(void *pointer)
+	{
+		const std::unique_ptr<std::shared_ptr<Connector>> mine(
+			static_cast<std::shared_ptr<Connector> *>(pointer));
+		Connector &self = **mine;
+		std::unique_ptr<sdbus::IConnection> connection;
+		std::string error;
+
+		try {
+			connection = connect(self.address);
+		} catch (const sdbus::Error &failure) {
+			error = failure.getMessage();
+		}
+		{
+			const std::lock_guard lock(self.mutex);
+			self.connection = std::move(connection);
+			self.error = std::move(error);
+		}
+		self.finished = true;
+		eventfd_write(self.done.get(), 1);
+		return nullptr;
+	}
+};
+
+// Everything that exists only while there is a connection.  The order matters: the
+// objects go before the connection does.
+struct Bus::Shown
+{
+	std::unique_ptr<sdbus::IConnection> connection;
+	std::unique_ptr<sdbus::IProxy> bus;
+	std::unique_ptr<ManagerObject> manager;
+	std::map<std::string, std::unique_ptr<StoreObject>> stores;
+	std::string refusal; // why we do not have the name
+};
+
+Bus::Bus(std::string address, Notices &notices, const Ring<Event> &events,
+	 const Ring<Extension> &extensions)
+	: address_(std::move(address)), notices_(notices), events_(events), extensions_(extensions)
+{
+	startConnecting();
+}
+
+Bus::~Bus() = default;
+
+bool Bus::connected() const
+{
+	return shown_ != nullptr;
+}
+
+Bus::Poll Bus::poll() const
+{
+	if (connector_)
+		return {connector_->done.get(), POLLIN, INT64_MAX};
+	if (!shown_)
+		return {-1, 0, retryNs_};
+
+	const auto data = shown_->connection->getEventLoopPollData();
+	Poll poll = {data.fd, data.events, INT64_MAX};
+	if (data.timeout_usec != UINT64_MAX)
+		poll.untilNs = static_cast<int64_t>(data.timeout_usec) * 1000;
+	return poll;
+}
+
+void Bus::startConnecting()
+{
+	connector_ = std::make_shared<Connector>();
+	connector_->address = address_;
+	connector_->done = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, threadStackBytes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_t thread = {};
+	auto *shared = new std::shared_ptr<Connector>(connector_);
+	const int error = pthread_create(&thread, &attributes, Connector::run, shared);
+	pthread_attr_destroy(&attributes);
+	if (error) {
+		delete shared;
+		lose("no thread to connect with", SystemClock().monotonicNs());
+	}
+}
+
+void Bus::finishConnecting(int64_t nowNs)
+{
+	const std::shared_ptr<Connector> connector = std::move(connector_);
+	const std::lock_guard lock(connector->mutex);
+
+	if (!connector->connection) {
+		lose(connector->error, nowNs);
+		return;
+	}
+	shown_ = std::make_unique<Shown>();
+	shown_->connection = std::move(connector->connection);
+	shown_->manager = std::make_unique<ManagerObject>(*shown_->connection, picture_.manager,
+							  events_, extensions_);
+	for (const StorePicture &store : picture_.stores)
+		shown_->stores[store.name] =
+			std::make_unique<StoreObject>(*shown_->connection, store);
+
+	// The name comes last, so that whoever sees it finds everything in place; and
+	// without waiting for the answer.
+	shown_->bus = sdbus::createProxy(*shown_->connection, "org.freedesktop.DBus",
+					 "/org/freedesktop/DBus");
+	shown_->bus->callMethodAsync("RequestName")
+		.onInterface("org.freedesktop.DBus")
+		.withArguments(std::string(busName), nameDoNotQueue)
+		.uponReplyInvoke([shown = shown_.get()](const sdbus::Error *error, uint32_t reply) {
+			if (error)
+				shown->refusal = error->getMessage();
+			else if (reply != namePrimaryOwner && reply != nameAlreadyOurs)
+				shown->refusal =
+					"another program has the name " + std::string(busName);
+		});
+	notices_.right("D-Bus");
+}
+
+void Bus::process(int64_t nowNs)
+{
+	if (connector_ && connector_->finished) {
+		try {
+			finishConnecting(nowNs);
+		} catch (const sdbus::Error &error) {
+			lose(error.getMessage(), nowNs);
+		}
+	}
+	if (!shown_) {
+		if (!connector_ && nowNs >= retryNs_)
+			startConnecting();
+		return;
+	}
+	try {
+		while (shown_->connection->processPendingRequest())
+			;
+		if (!shown_->refusal.empty())
+			lose(std::string(shown_->refusal), nowNs);
+	} catch (const sdbus::Error &error) {
+		lose(error.getMessage(), nowNs);
+	}
+}
+
+void Bus::lose(const std::string &why, int64_t nowNs)
+{
+	shown_.reset();
+	connector_.reset();
+	retryNs_ = nowNs + retryAfterNs;
+	notices_.wrong("D-Bus", why.empty() ? "no connection" : why);
+}
+
+void Bus::publish(const Picture &picture)
+{
+	picture_ = picture;
+	if (!shown_)
+		return;
+	try {
+		shown_->manager->update(picture.manager);
+		std::map<std::string, std::unique_ptr<StoreObject>> stores;
+		for (const StorePicture &store : picture.stores) {
+			auto known = shown_->stores.extract(store.name);
+			if (known) {
+				known.mapped()->update(store);
+				stores.insert(std::move(known));
+			} else {
+				stores[store.name] =
+					std::make_unique<StoreObject>(*shown_->connection, store);
+			}
+		}
+		// Those that are no longer there say so when they go.
+		shown_->stores = std::move(stores);
+	} catch (const sdbus::Error &error) {
+		lose(error.getMessage(), SystemClock().monotonicNs());
+	}
+}
+
+void Bus::signal(const Event &event)
+{
+	if (!shown_)
+		return;
+	try {
+		shown_->manager->emitEvent(event.number, event.timeUs,
+					   std::string(word(event.severity)), event.kind,
+					   event.store, event.text);
+	} catch (const sdbus::Error &error) {
+		lose(error.getMessage(), SystemClock().monotonicNs());
+	}
+}
+
+void Bus::signal(const Extension &extension)
+{
+	if (!shown_)
+		return;
+	try {
+		shown_->manager->emitExtended(extension.store, extension.device, extension.sectors,
+					      extension.microseconds);
+	} catch (const sdbus::Error &error) {
+		lose(error.getMessage(), SystemClock().monotonicNs());
+	}
+}
+
+} // namespace snapdiff::daemon

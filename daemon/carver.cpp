@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Carver: the process that runs lvm.
+
+#include "carver.h"
+
+#include "probe/probe.h"
+#include "util/units.h"
+
+#include <cerrno>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace snapdiff::daemon {
+
+Disks findDisks(dm::DeviceNumber number)
+{
+	Disks disks;
+	if (const auto found = probe::disksOf(number))
+		for (const dm::DeviceNumber disk : *found)
+			disks.add(disk);
+	return disks;
+}
+
+namespace {
+
+CarverReply failure(const Error &error)
+{
+	CarverReply reply;
+	reply.errnum = error.kind() == ErrorKind::NoSpace ? ENOSPC : error.errnum();
+	if (!reply.errnum)
+		reply.errnum = EIO;
+	reply.why = error.message();
+	return reply;
+}
+
+CarvedVolume carvedVolume(const lvm::Volume &volume, const DiskFinder &disksOf)
+{
+	CarvedVolume carved;
+
+	carved.vg = volume.vg;
+	carved.lv = volume.name;
+	carved.sectors = volume.sizeBytes / sectorSize;
+	carved.ours = volume.hasTag(reserveTag);
+	carved.number = volume.active ? volume.number : std::nullopt;
+	if (carved.number)
+		carved.disks = disksOf(*carved.number);
+	return carved;
+}
+
+CarverReply listVolumes(lvm::Lvm &lvm, const DiskFinder &disksOf)
+{
+	const auto volumes = lvm.carvedVolumes();
+	if (!volumes)
+		return failure(volumes.error());
+	CarverReply reply;
+	for (const lvm::Volume &volume : *volumes)
+		reply.volumes.push_back(carvedVolume(volume, disksOf));
+	return reply;
+}
+
+CarverReply listSupplies(lvm::Lvm &lvm, const DiskFinder &disksOf)
+{
+	const auto groups = lvm.volumeGroups();
+	if (!groups)
+		return failure(groups.error());
+	const auto pvs = lvm.physicalVolumes();
+	if (!pvs)
+		return failure(pvs.error());
+	CarverReply reply;
+	for (const lvm::VolumeGroup &group : *groups)
+		reply.groups.push_back({group.name, group.sizeBytes / sectorSize,
+					group.freeBytes / sectorSize,
+					group.extentBytes / sectorSize, group.partial});
+	for (const lvm::PhysicalVolume &pv : *pvs) {
+		SupplyDisk disk = {pv.device, pv.vg, pv.freeBytes / sectorSize, {}};
+		if (const auto device = probe::blockDevice(pv.device))
+			disk.disks = disksOf(device->number);
+		reply.disks.push_back(std::move(disk));
+	}
+	return reply;
+}
+
+CarverReply carve(const CarverRequest &request, lvm::Lvm &lvm, const DiskFinder &disksOf)
+{
+	lvm::CarveRequest wish;
+
+	wish.vg = request.vg;
+	wish.sizeBytes = bytesOf(request.sectors);
+	if (!request.pv.empty())
+		wish.physicalVolumes = {request.pv};
+	wish.extraTags = {std::string(reserveTag)};
+	wish.name = request.lv;
+	auto volume = lvm.carve(wish);
+	if (!volume && volume.error().kind() == ErrorKind::Busy) {
+		// Somebody else took the name: LVM itself finds one that is free.
+		wish.name.clear();
+		volume = lvm.carve(wish);
+	}
+	if (!volume)
+		return failure(volume.error());
+	CarverReply reply;
+	reply.volumes.push_back(carvedVolume(*volume, disksOf));
+	return reply;
+}
+
+CarverReply remove(const CarverRequest &request, lvm::Lvm &lvm)
+{
+	// Asked again right before: the tag decides, not what somebody remembers.
+	const auto volume = lvm.volume(request.vg, request.lv);
+	if (!volume)
+		return failure(volume.error());
+	const auto removed = lvm.remove(*volume);
+	return removed ? CarverReply() : failure(removed.error());
+}
+
+bool sendAll(int socket, std::string_view text)
+{
+	while (!text.empty()) {
+		const ssize_t sent = send(socket, text.data(), text.size(), MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent <= 0)
+			return false;
+		text.remove_prefix(static_cast<size_t>(sent));
+	}
+	return true;
+}
+
+// One request, without its line end; nothing when the daemon is gone.
+std::optional<std::string> nextLine(int socket, std::string &buffer)
+{
+	constexpr size_t longestRequest = 64U << 10;
+
+	for (;;) {
+		if (const size_t end = buffer.find('\n'); end != buffer.npos) {
+			std::string line = buffer.substr(0, end);
+			buffer.erase(0, end + 1);
+			return line;
+		}
+		char piece[4096];
+		const ssize_t got = read(socket, piece, sizeof(piece));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0 || buffer.size() > longestRequest)
+			return {};
+		buffer.append(piece, static_cast<size_t>(got));
+	}
+}
+
+} // namespace
+
+CarverReply carry(const CarverRequest &request, lvm::Lvm &lvm, const DiskFinder &disksOf)
+{
+	switch (request.kind) {
+	case CarverRequest::Kind::Volumes:
+		return listVolumes(lvm, disksOf);
+	case CarverRequest::Kind::Supplies:
+		return listSupplies(lvm, disksOf);
+	case CarverRequest::Kind::Carve:
+		return carve(request, lvm, disksOf);
+	case CarverRequest::Kind::Remove:
+		return remove(request, lvm);
+	}
+	return failure(Error(EINVAL, "carry out a request", "unknown"));
+}
+
+int runCarver(int socket, unsigned lvmTimeoutMs)
+{
+	SystemRunner runner;
+	lvm::Lvm lvm(runner, lvmTimeoutMs);
+	std::string buffer;
+
+	while (const auto line = nextLine(socket, buffer)) {
+		const auto request = parseRequest(*line);
+		const CarverReply reply =
+			request ? carry(*request, lvm, findDisks) : failure(request.error());
+		if (!sendAll(socket, format(reply)))
+			return 1;
+	}
+	return 0;
+}
+
+} // namespace snapdiff::daemon

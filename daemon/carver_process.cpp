@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// CarverProcess: starts, asks and, if need be, kills the carver.
+
+#include "carver_process.h"
+
+#include "util/clock.h"
+
+#include <cerrno>
+#include <csignal>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+namespace snapdiff::daemon {
+
+namespace {
+
+// The carver's standard input is its socket.
+constexpr int carverSocket = STDIN_FILENO;
+
+// A request runs lvm at most so often.
+constexpr unsigned runsPerRequest = 4;
+constexpr int64_t slackMs = 5000;
+
+// How long the end of the daemon waits for a request in work.
+constexpr int lastWaitMs = 5000;
+
+int64_t nowNs()
+{
+	return SystemClock().monotonicNs();
+}
+
+Result<pid_t> spawn(const std::string &program, unsigned lvmTimeoutMs, int socket)
+{
+	std::string name = "snapdiffd";
+	std::string option = "--carver=" + std::to_string(lvmTimeoutMs);
+	char *const argv[] = {name.data(), option.data(), nullptr};
+
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attributes);
+	posix_spawn_file_actions_adddup2(&files, socket, carverSocket);
+	posix_spawn_file_actions_addclosefrom_np(&files, 3);
+
+	// The daemon's blocked signals are not the carver's; its own group keeps a ^C
+	// at a terminal away from an lvm in the middle of its work.
+	sigset_t none;
+	sigemptyset(&none);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+
+	pid_t pid = -1;
+	const int error = posix_spawn(&pid, program.c_str(), &files, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&files);
+	if (error)
+		return Error(error, "start the process that runs lvm");
+	return pid;
+}
+
+} // namespace
+
+CarverProcess::CarverProcess(std::string program, unsigned lvmTimeoutMs)
+	: program_(std::move(program)), lvmTimeoutMs_(lvmTimeoutMs)
+{
+}
+
+CarverProcess::~CarverProcess()
+{
+	if (busy_ && socket_.valid()) {
+		shutdown(socket_.get(), SHUT_WR);
+		for (const int64_t end = nowNs() + lastWaitMs * 1'000'000LL;
+		     busy_ && nowNs() < end;) {
+			pollfd wait = {socket_.get(), POLLIN, 0};
+			if (poll(&wait, 1, 100) > 0)
+				readable();
+		}
+	}
+	end();
+	reap();
+}
+
+Result<> CarverProcess::start()
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return Error(errno, "make a socket");
+	Fd ours(ends[0]);
+	const Fd theirs(ends[1]);
+	const Result<pid_t> pid = spawn(program_, lvmTimeoutMs_, theirs.get());
+	if (!pid)
+		return pid.error();
+	pid_ = *pid;
+	socket_ = std::move(ours);
+	buffer_.clear();
+	reader_ = ReplyReader();
+	return {};
+}
+
+Result<> CarverProcess::sendRequest(const std::string &line)
+{
+	// A fresh or idle socket takes a line at once; anything else is a fault.
+	const ssize_t sent =
+		send(socket_.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (sent != static_cast<ssize_t>(line.size()))
+		return Error(sent < 0 ? errno : EIO, "talk to the process that runs lvm");
+	return {};
+}
+
+void CarverProcess::ask(const CarverRequest &request)
+{
+	reap();
+	busy_ = true;
+	deadlineNs_ = nowNs() + (int64_t{lvmTimeoutMs_} * runsPerRequest + slackMs) * 1'000'000;
+	const std::string line = format(request);
+	// It may have been killed while it was idle: then a new one gets the request.
+	for (bool fresh = false;; fresh = true) {
+		fresh = fresh || !socket_.valid();
+		Result<> done = socket_.valid() ? Result<>() : start();
+		if (done)
+			done = sendRequest(line);
+		if (done)
+			return;
+		end();
+		if (fresh) {
+			fail(done.error().errnum(), done.error().message());
+			return;
+		}
+	}
+}
+
+std::optional<CarverReply> CarverProcess::takeReply()
+{
+	return std::exchange(reply_, std::nullopt);
+}
+
+void CarverProcess::readable()
+{
+	char piece[16384];
+	const ssize_t got = recv(socket_.get(), piece, sizeof(piece), MSG_DONTWAIT);
+
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (got <= 0) {
+		end();
+		fail(EPIPE, "the process that runs lvm ended");
+		return;
+	}
+	buffer_.append(piece, static_cast<size_t>(got));
+	for (size_t newline; (newline = buffer_.find('\n')) != buffer_.npos;) {
+		auto reply = reader_.line(std::string_view(buffer_).substr(0, newline));
+		buffer_.erase(0, newline + 1);
+		if (!reply) {
+			end();
+			fail(EPROTO, reply.error().message());
+			return;
+		}
+		if (*reply && busy_) {
+			busy_ = false;
+			reply_ = std::move(**reply);
+		}
+	}
+}
+
+std::optional<int64_t> CarverProcess::deadline() const
+{
+	return busy_ ? std::optional(deadlineNs_) : std::nullopt;
+}
+
+void CarverProcess::checkDeadline()
+{
+	if (!busy_ || nowNs() < deadlineNs_)
+		return;
+	end();
+	fail(ETIMEDOUT, "the process that runs lvm did not answer in time and was killed");
+}
+
+void CarverProcess::fail(int errnum, std::string why)
+{
+	if (!busy_)
+		return; // it ended while nothing was asked of it
+	busy_ = false;
+	reply_ = CarverReply();
+	reply_->errnum = errnum;
+	reply_->why = std::move(why);
+}
+
+void CarverProcess::end()
+{
+	socket_.reset();
+	if (pid_ < 0)
+		return;
+	// Without a request in work it ends by itself when the socket is closed.
+	if (busy_)
+		kill(pid_, SIGKILL);
+	leftBehind_.push_back(std::exchange(pid_, -1));
+}
+
+void CarverProcess::reap()
+{
+	std::erase_if(leftBehind_, [](pid_t pid) { return waitpid(pid, nullptr, WNOHANG) != 0; });
+}
+
+} // namespace snapdiff::daemon

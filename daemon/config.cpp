@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Config: the only file that includes toml++.
+
+#include "config.h"
+
+#include "util/fd.h"
+#include "util/text.h"
+
+#include <cerrno>
+#include <functional>
+#include <span>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+namespace snapdiff::daemon {
+
+std::string_view word(Policy policy)
+{
+	return policy == Policy::Spread ? "spread" : "in-order";
+}
+
+std::optional<uint64_t> Config::lowWaterOf(std::string_view store) const
+{
+	const auto own = stores.find(store);
+	if (own != stores.end() && own->second.lowWater)
+		return own->second.lowWater;
+	return allStores.lowWater;
+}
+
+std::optional<uint64_t> Config::maxSizeOf(std::string_view store) const
+{
+	const auto own = stores.find(store);
+	if (own != stores.end() && own->second.maxSize)
+		return own->second.maxSize;
+	return allStores.maxSize;
+}
+
+namespace {
+
+// One key: takes the value over, or says what is wrong with it.
+using Problem = std::optional<std::string>;
+
+struct Key
+{
+	std::string_view name;
+	std::function<Problem(const toml::node &)> take;
+};
+
+class Reader
+{
+public:
+	explicit Reader(std::string file) : file_(std::move(file)) {}
+
+	// Every key of the table must be known and its value good.
+	Result<> read(const toml::table &table, std::span<const Key> keys, std::string_view where);
+
+	Error complain(const toml::source_position &at, const std::string &what) const
+	{
+		return {EINVAL, file_ + ":" + std::to_string(at.line), what};
+	}
+
+private:
+	std::string file_;
+};
+
+Result<> Reader::read(const toml::table &table, std::span<const Key> keys, std::string_view where)
+{
+	for (const auto &[key, node] : table) {
+		const std::string_view name = key.str();
+		const Key *known = nullptr;
+
+		for (const Key &candidate : keys)
+			if (candidate.name == name)
+				known = &candidate;
+		const std::string shown = std::string(where) + printable(name);
+		if (!known)
+			return complain(key.source().begin, "there is no key \"" + shown + "\"");
+		if (const Problem problem = known->take(node))
+			return complain(node.source().begin, shown + " " + *problem);
+	}
+	return {};
+}
+
+// A size: "256MiB", or a number of bytes.  In sectors.
+Problem takeSize(const toml::node &node, uint64_t lowest, uint64_t &sectors)
+{
+	uint64_t bytes = 0;
+
+	if (const auto number = node.value_exact<int64_t>()) {
+		if (*number < 0)
+			return "must not be negative";
+		bytes = static_cast<uint64_t>(*number);
+	} else if (const auto text = node.value_exact<std::string>()) {
+		const Result<uint64_t> parsed = parseSize(*text);
+		if (!parsed)
+			return "is no size (like \"256MiB\"): \"" + printable(*text) + "\"";
+		bytes = *parsed;
+	} else {
+		return "must be a size, like \"256MiB\"";
+	}
+	if (bytes % sectorSize != 0)
+		return "must be a multiple of 512 bytes";
+	if (bytes / sectorSize < lowest)
+		return "must be at least " + formatSize(bytesOf(lowest));
+	sectors = bytes / sectorSize;
+	return {};
+}
+
+Problem takeOptionalSize(const toml::node &node, uint64_t lowest, std::optional<uint64_t> &sectors)
+{
+	uint64_t value = 0;
+	if (const Problem problem = takeSize(node, lowest, value))
+		return problem;
+	sectors = value;
+	return {};
+}
+
+Problem takeNumber(const toml::node &node, unsigned lowest, unsigned highest, unsigned &value)
+{
+	const auto number = node.value_exact<int64_t>();
+	if (!number)
+		return "must be a whole number";
+	if (*number < int64_t{lowest} || *number > int64_t{highest})
+		return "must be " + std::to_string(lowest) + " to " + std::to_string(highest);
+	value = static_cast<unsigned>(*number);
+	return {};
+}
+
+Problem takeSeconds(const toml::node &node, unsigned lowest, unsigned highest, unsigned &ms)
+{
+	unsigned seconds = 0;
+	if (const Problem problem = takeNumber(node, lowest, highest, seconds))
+		return problem;
+	ms = seconds * 1000;
+	return {};
+}
+
+// What LVM allows in the name of a volume group.
+bool isVolumeGroupName(std::string_view name)
+{
+	constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz"
+					     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-";
+	return !name.empty() && name.size() < 128 && name[0] != '-' && name != "." &&
+	       name != ".." && name.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+Problem takeSupplies(const toml::node &node, std::optional<std::vector<std::string>> &supplies)
+{
+	const toml::array *names = node.as_array();
+	if (!names)
+		return "must be a list of volume groups, like [\"vg0\", \"vg1\"]";
+	std::vector<std::string> taken;
+	for (const toml::node &element : *names) {
+		const auto name = element.value_exact<std::string>();
+		if (!name || !isVolumeGroupName(*name))
+			return "holds something that is no name of a volume group";
+		for (const std::string &other : taken)
+			if (other == *name)
+				return "names " + *name + " twice";
+		taken.push_back(*name);
+	}
+	supplies = std::move(taken);
+	return {};
+}
+
+Problem takePolicy(const toml::node &node, Policy &policy)
+{
+	const auto text = node.value_exact<std::string>();
+	for (const Policy candidate : {Policy::InOrder, Policy::Spread}) {
+		if (text && *text == word(candidate)) {
+			policy = candidate;
+			return {};
+		}
+	}
+	return "must be \"in-order\" or \"spread\"";
+}
+
+Problem takeBus(const toml::node &node, std::string &bus)
+{
+	const auto text = node.value_exact<std::string>();
+	if (!text ||
+	    (*text != "system" && *text != "session" && text->find(':') == std::string::npos))
+		return "must be \"system\", \"session\" or a D-Bus address";
+	bus = *text;
+	return {};
+}
+
+std::vector<Key> keysOfStore(StoreConfig &store)
+{
+	return {
+		{"low_water",
+		 [&](const auto &node) { return takeOptionalSize(node, 1, store.lowWater); }},
+		{"max_size",
+		 [&](const auto &node) { return takeOptionalSize(node, 1, store.maxSize); }},
+	};
+}
+
+// [store.NAME] tables.
+Result<> readStores(Reader &reader, const toml::node &node, Config &config)
+{
+	const toml::table *stores = node.as_table();
+	if (!stores)
+		return reader.complain(node.source().begin, "store must be tables: [store.NAME]");
+	for (const auto &[key, value] : *stores) {
+		const std::string name(key.str());
+		const toml::table *table = value.as_table();
+
+		if (!isName(name))
+			return reader.complain(key.source().begin,
+					       "\"" + printable(name) + "\" is no name of a store");
+		if (!table)
+			return reader.complain(key.source().begin,
+					       "store." + name + " must be a table");
+		StoreConfig &store = config.stores[name];
+		const auto keys = keysOfStore(store);
+		if (auto done = reader.read(*table, keys, "store." + name + "."); !done)
+			return done;
+	}
+	return {};
+}
+
+Result<> checkTogether(const Config &config, const std::string &file)
+{
+	if (config.minRangeSize > config.rangeSize)
+		return Error(EINVAL, file, "min_range_size is larger than range_size");
+	if (config.reserveRanges > config.reserveMaxRanges)
+		return Error(EINVAL, file, "reserve_ranges is larger than reserve_max_ranges");
+	return {};
+}
+
+std::vector<Key> keysOf(Config &config)
+{
+	constexpr uint64_t smallest = sectorsOf(1U << 20);
+	constexpr unsigned mostRanges = 64;
+
+	std::vector<Key> keys = {
+		{"supplies", [&](const auto &n) { return takeSupplies(n, config.supplies); }},
+		{"policy", [&](const auto &n) { return takePolicy(n, config.policy); }},
+		{"range_size",
+		 [&](const auto &n) { return takeSize(n, smallest, config.rangeSize); }},
+		{"min_range_size",
+		 [&](const auto &n) { return takeSize(n, smallest, config.minRangeSize); }},
+		{"reserve_ranges",
+		 [&](const auto &n) { return takeNumber(n, 1, mostRanges, config.reserveRanges); }},
+		{"reserve_max_ranges",
+		 [&](const auto &n) {
+			 return takeNumber(n, 1, mostRanges, config.reserveMaxRanges);
+		 }},
+		{"leave_free", [&](const auto &n) { return takeSize(n, 0, config.leaveFree); }},
+		{"bus", [&](const auto &n) { return takeBus(n, config.bus); }},
+		{"lvm_timeout",
+		 [&](const auto &n) { return takeSeconds(n, 1, 3600, config.lvmTimeoutMs); }},
+		{"return_after",
+		 [&](const auto &n) { return takeSeconds(n, 1, 3600, config.returnAfterMs); }},
+	};
+	for (Key &key : keysOfStore(config.allStores))
+		keys.push_back(std::move(key));
+	return keys;
+}
+
+} // namespace
+
+Result<Config> parseConfig(std::string_view text, const std::string &file)
+{
+	Reader reader(file);
+	Config config;
+
+	toml::parse_result parsed = toml::parse(text, file);
+	if (!parsed)
+		return reader.complain(parsed.error().source().begin,
+				       std::string(parsed.error().description()));
+	toml::table table = std::move(parsed).table();
+	if (const toml::node *stores = table.get("store")) {
+		if (auto done = readStores(reader, *stores, config); !done)
+			return std::move(done).error();
+		table.erase("store");
+	}
+	// A limit raised or lowered alone moves the other one along.
+	const bool maxGiven = table.contains("reserve_max_ranges");
+	const bool minGiven = table.contains("min_range_size");
+	if (auto done = reader.read(table, keysOf(config), ""); !done)
+		return std::move(done).error();
+	if (!maxGiven)
+		config.reserveMaxRanges = 2 * config.reserveRanges;
+	if (!minGiven && config.minRangeSize > config.rangeSize)
+		config.minRangeSize = config.rangeSize;
+	if (auto done = checkTogether(config, file); !done)
+		return std::move(done).error();
+	return config;
+}
+
+Result<Config> readConfig(const std::string &path, bool mustExist)
+{
+	Result<std::string> text = readFile(path);
+	if (!text && text.error().errnum() == ENOENT && !mustExist)
+		return Config();
+	if (!text)
+		return std::move(text).error();
+	return parseConfig(*text, path);
+}
+
+} // namespace snapdiff::daemon

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Config: what /etc/snapdiff/snapdiffd.toml says.  docs/snapdiffd.8 explains every key.
+
+#pragma once
+
+#include "util/result.h"
+#include "util/units.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace snapdiff::daemon {
+
+constexpr const char *defaultConfigPath = "/etc/snapdiff/snapdiffd.toml";
+
+enum class Policy {
+	InOrder, // the first supply until it is empty, then the next
+	Spread,	 // take turns over the supplies
+};
+
+std::string_view word(Policy policy);
+
+// What may be said for one store; absent: as for all stores.
+struct StoreConfig
+{
+	std::optional<uint64_t> lowWater; // sectors
+	std::optional<uint64_t> maxSize;  // sectors of capacity
+
+	bool operator==(const StoreConfig &) const = default;
+};
+
+struct Config
+{
+	// Absent: the volume groups that stores have carved ranges from already.
+	std::optional<std::vector<std::string>> supplies;
+	Policy policy = Policy::InOrder;
+
+	uint64_t rangeSize = sectorsOf(256U << 20);  // of a range that is carved
+	uint64_t minRangeSize = sectorsOf(4U << 20); // the last one of a supply may be so small
+	unsigned reserveRanges = 4;		     // kept ready
+	unsigned reserveMaxRanges = 8;		     // more of them are given back to LVM
+	uint64_t leaveFree = 0;			     // in every volume group
+
+	StoreConfig allStores;
+	std::map<std::string, StoreConfig, std::less<>> stores;
+
+	std::string bus = "system"; // system, session, or a D-Bus address
+	unsigned lvmTimeoutMs = 45000;
+	unsigned returnAfterMs = 30000; // an LV that nobody uses becomes reserve after so long
+
+	std::optional<uint64_t> lowWaterOf(std::string_view store) const;
+	std::optional<uint64_t> maxSizeOf(std::string_view store) const;
+
+	bool operator==(const Config &) const = default;
+};
+
+// Errors say "FILE:LINE: what".
+Result<Config> parseConfig(std::string_view text, const std::string &file);
+
+// A file that is not there is an error only if it was asked for by name.
+Result<Config> readConfig(const std::string &path, bool mustExist);
+
+} // namespace snapdiff::daemon

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Daemon: puts the parts together.
+
+#include "daemon.h"
+
+#include "dm/names.h"
+#include "util/units.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace snapdiff::daemon {
+
+namespace {
+
+constexpr int64_t second = 1'000'000'000;
+
+// Events may come by the thousand; what is shown follows a few times a second.
+constexpr int64_t publishEvery = second / 4;
+constexpr int64_t tickEvery = second;
+constexpr int64_t discoverEvery = 5 * second;
+constexpr int64_t checkModuleEvery = 30 * second;
+
+Priority priorityOf(model::Severity severity)
+{
+	switch (severity) {
+	case model::Severity::Critical:
+		return Priority::Error;
+	case model::Severity::Warning:
+		return Priority::Warning;
+	case model::Severity::Notice:
+		return Priority::Notice;
+	case model::Severity::Ok:
+		break;
+	}
+	return Priority::Info;
+}
+
+// Opens the LV of a range and makes sure that it is the device we were told of.
+Result<Fd> openVolume(const CarvedVolume &volume)
+{
+	const std::string path = dm::devicePath(dm::lvDmName(volume.vg, volume.lv));
+	Result<Fd> fd = Fd::open(path, O_RDONLY);
+	struct stat status = {};
+
+	if (!fd)
+		return fd;
+	if (fstat(fd->get(), &status) < 0)
+		return Error(errno, "look at " + path);
+	if (!S_ISBLK(status.st_mode) || dm::DeviceNumber::from(status.st_rdev) != volume.number)
+		return Error(ESTALE, "open " + path, "it is not the device that LVM spoke of");
+	return fd;
+}
+
+} // namespace
+
+struct Daemon::HotSource final : Source
+{
+	explicit HotSource(Daemon &owner) : daemon(owner) {}
+
+	Wanted wanted() const override
+	{
+		return {daemon.parts_.kernel.fd(), POLLIN,
+			daemon.extender_.nextRetry().value_or(INT64_MAX)};
+	}
+	void ready(short revents, int64_t wokeNs) override
+	{
+		if (revents)
+			daemon.extender_.wake(wokeNs);
+		else
+			daemon.extender_.retry(wokeNs);
+		daemon.dirty_ = true;
+	}
+	Daemon &daemon;
+};
+
+// The second net under the events, and the clock of what is not an event at all.
+struct Daemon::TickSource final : Source
+{
+	explicit TickSource(Daemon &owner) : daemon(owner) {}
+
+	Wanted wanted() const override { return {-1, 0, nextNs}; }
+	void ready(short, int64_t wokeNs) override
+	{
+		nextNs = wokeNs + tickEvery;
+		daemon.extender_.sweep(wokeNs);
+		daemon.dirty_ = true;
+	}
+	Daemon &daemon;
+	int64_t nextNs = 0;
+};
+
+struct Daemon::CarverSource final : Source
+{
+	explicit CarverSource(Daemon &owner) : daemon(owner) {}
+
+	Wanted wanted() const override
+	{
+		const CarverProcess &carver = daemon.parts_.carver;
+		return {carver.fd(), POLLIN, carver.deadline().value_or(INT64_MAX)};
+	}
+	void ready(short revents, int64_t) override
+	{
+		if (revents)
+			daemon.parts_.carver.readable();
+		else
+			daemon.parts_.carver.checkDeadline();
+		daemon.dirty_ = true;
+	}
+	Daemon &daemon;
+};
+
+struct Daemon::SignalSource final : Source
+{
+	explicit SignalSource(Daemon &owner) : daemon(owner) {}
+
+	Result<> open()
+	{
+		sigset_t signals;
+		sigemptyset(&signals);
+		for (const int number : {SIGTERM, SIGINT, SIGHUP})
+			sigaddset(&signals, number);
+		fd = Fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+		if (!fd.valid())
+			return Error(errno, "listen for signals");
+		return {};
+	}
+	Wanted wanted() const override { return {fd.get(), POLLIN, INT64_MAX}; }
+	void ready(short, int64_t) override
+	{
+		signalfd_siginfo info = {};
+		while (read(fd.get(), &info, sizeof(info)) == sizeof(info)) {
+			if (info.ssi_signo == SIGHUP)
+				daemon.reload();
+			else
+				daemon.loop_.stop();
+		}
+	}
+	Daemon &daemon;
+	Fd fd;
+};
+
+struct Daemon::BusSource final : Source
+{
+	explicit BusSource(Daemon &owner) : daemon(owner) {}
+
+	Wanted wanted() const override
+	{
+		const Bus::Poll poll = daemon.bus_->poll();
+		return {poll.fd, poll.events, poll.untilNs};
+	}
+	void ready(short, int64_t wokeNs) override { daemon.bus_->process(wokeNs); }
+	Daemon &daemon;
+};
+
+Daemon::Daemon(Parts parts, const Config &config)
+	: parts_(std::move(parts)), extender_(parts_.kernel, reserve_),
+	  refiller_(parts_.carver, reserve_, notices(), openVolume),
+	  stores_(parts_.context, extender_, notices(),
+		  [this](dm::DeviceNumber number) { return refiller_.volumeName(number); })
+{
+	configure(config);
+	const char *watchdog = std::getenv("WATCHDOG_USEC");
+	if (watchdog)
+		pingEveryNs_ = std::max<int64_t>(std::atoll(watchdog) * 1000 / 4, second / 4);
+}
+
+Daemon::~Daemon() = default;
+
+void Daemon::admit(const std::vector<Error> &missing)
+{
+	for (const Error &error : missing)
+		wrong(error.doing(), error.why());
+}
+
+Result<> Daemon::run()
+{
+	HotSource hot(*this);
+	TickSource tick(*this);
+	CarverSource carver(*this);
+	SignalSource signals(*this);
+	BusSource bus(*this);
+
+	if (auto done = signals.open(); !done)
+		return done;
+	loop_.add(hot);
+	loop_.add(tick);
+	loop_.add(carver);
+	loop_.add(signals);
+	loop_.add(bus);
+	loop_.onSettle([this](int64_t nowNs) { return settle(nowNs); });
+
+	// Levels are looked at before the first event can come.
+	extender_.wake(monotonicNs());
+	loop_.round(0);
+	parts_.outlet.log(Priority::Info,
+			  "watching " + std::to_string(stores_.count()) + " stores");
+	parts_.outlet.notify("READY=1");
+	loop_.run();
+	parts_.outlet.notify("STOPPING=1");
+	parts_.outlet.log(Priority::Info, "stopping; stores and reserve stay as they are");
+	return {};
+}
+
+// What can wait until the hot path was served.  Returns when it is due again.
+int64_t Daemon::settle(int64_t nowNs)
+{
+	tellRecords();
+	look(nowNs);
+	refill(nowNs);
+	if (dirty_ && nowNs >= publishNs_)
+		publish(nowNs);
+	pingWatchdog(nowNs);
+
+	int64_t next = std::min({discoverNs_, moduleNs_, refiller_.nextStep()});
+	if (dirty_)
+		next = std::min(next, publishNs_);
+	if (pingEveryNs_)
+		next = std::min(next, pingNs_);
+	return next;
+}
+
+// Which stores are there, and which module?
+void Daemon::look(int64_t nowNs)
+{
+	if (nowNs >= moduleNs_) {
+		moduleNs_ = nowNs + checkModuleEvery;
+		stores_.checkModule();
+	}
+	if (extender_.takeListOverflow())
+		if (auto grown = parts_.kernel.grow(); !grown)
+			wrong("device-mapper", grown.error().message());
+	const bool devicesChanged = extender_.takeDevicesChanged();
+	if (devicesChanged)
+		refiller_.lookSoon(nowNs);
+	if (!devicesChanged && nowNs < discoverNs_)
+		return;
+	discoverNs_ = nowNs + discoverEvery;
+	if (stores_.discover(nowNs)) {
+		// A new store may be low already.
+		extender_.sweep(nowNs);
+		tellRecords();
+	}
+	dirty_ = true;
+}
+
+void Daemon::refill(int64_t nowNs)
+{
+	// Whose an LV is must be decided with the kernel's present ranges.
+	const bool fresh = parts_.carver.hasReply();
+
+	if (!refiller_.step(nowNs, stores_.surroundings(nowNs, fresh)))
+		return;
+	// Somebody may have been waiting for it.
+	extender_.sweep(monotonicNs());
+	tellRecords();
+	dirty_ = true;
+}
+
+void Daemon::tellRecords()
+{
+	for (const Record &record : extender_.records()) {
+		const std::string store(record.storeName.view());
+		dirty_ = true;
+		switch (record.kind) {
+		case Record::Kind::Given:
+			tellGiven(record);
+			break;
+		case Record::Kind::Refused:
+		case Record::Kind::Postponed:
+			tellRefused(record);
+			break;
+		case Record::Kind::Empty:
+			event(model::Severity::Warning, "reserve", store,
+			      "store " + store + " is short of space and the reserve is empty");
+			break;
+		case Record::Kind::AtLimit:
+			event(model::Severity::Warning, "level", store,
+			      "store " + store + " is short of space and has its maximum size");
+			break;
+		case Record::Kind::Mute:
+			wrong("store " + store, "its summary is not understood");
+			break;
+		}
+	}
+	extender_.clearRecords();
+	refiller_.left(reserve_.collect(), monotonicNs());
+}
+
+void Daemon::tellGiven(const Record &record)
+{
+	Extension extension;
+
+	extension.timeUs = wallMicroseconds();
+	extension.store = record.storeName.view();
+	extension.device = record.rangeName.view();
+	extension.supply = record.supply.view();
+	extension.sectors = record.sectors;
+	extension.microseconds = static_cast<uint64_t>(record.microseconds);
+	bus_->signal(extensions_.add(extension));
+	stores_.noteGiven(extension.device);
+
+	const std::string text = "store " + extension.store + " was given " + extension.device +
+				 " (" + formatSize(bytesOf(extension.sectors)) + ") within " +
+				 std::to_string(extension.microseconds) + " us";
+	Event told = {0, extension.timeUs, model::Severity::Ok, "extended", extension.store, text};
+	bus_->signal(events_.add(told));
+	parts_.outlet.log(Priority::Info, text,
+			  {{"SNAPDIFF_STORE", extension.store},
+			   {"SNAPDIFF_DEVICE", extension.device},
+			   {"SNAPDIFF_SECTORS", std::to_string(extension.sectors)},
+			   {"SNAPDIFF_LATENCY_US", std::to_string(extension.microseconds)}});
+}
+
+void Daemon::tellRefused(const Record &record)
+{
+	const std::string store(record.storeName.view());
+	const bool again = record.kind == Record::Kind::Postponed;
+	const Error error(record.errnum,
+			  "give " + std::string(record.rangeName.view()) + " to store " + store);
+
+	if (again)
+		parts_.outlet.log(Priority::Warning, error.message() + "; trying again",
+				  {{"SNAPDIFF_STORE", store}});
+	else
+		event(model::Severity::Warning, "reserve", store, error.message());
+}
+
+void Daemon::publish(int64_t nowNs)
+{
+	Picture picture;
+
+	stores_.refresh(nowNs);
+	picture.manager = managerPicture();
+	picture.stores = stores_.pictures(reserve_.readySectors(), refiller_.carvableSectors());
+	bus_->publish(picture);
+	dirty_ = false;
+	publishNs_ = nowNs + publishEvery;
+
+	std::string status = std::to_string(picture.stores.size()) + " stores, reserve " +
+			     std::to_string(picture.manager.reserveRanges) + " ranges (" +
+			     formatSize(bytesOf(picture.manager.reserveSectors)) + ")";
+	if (status == statusLine_)
+		return;
+	statusLine_ = std::move(status);
+	parts_.outlet.notify("STATUS=" + statusLine_);
+}
+
+ManagerPicture Daemon::managerPicture() const
+{
+	const ModuleState &module = stores_.module();
+	ManagerPicture shown;
+
+	shown.version = SNAPDIFF_VERSION;
+	shown.moduleLoaded = module.loaded;
+	shown.moduleVersion = module.version;
+	shown.moduleUsable = module.usable;
+	shown.lastLook = stores_.lastLookUs();
+	shown.reserveRanges = static_cast<uint32_t>(reserve_.readyCount());
+	shown.reserveSectors = reserve_.readySectors();
+	shown.reserveWanted = refiller_.wanted();
+	const Disks originDisks = stores_.originDisks();
+	for (const ReadyRange &range : reserve_.ranges())
+		shown.reserve.push_back({range.name(), range.vg, range.length, range.group,
+					 range.disks.meets(originDisks)});
+	shown.carvableSectors = refiller_.carvableSectors();
+	for (const Supply &supply : refiller_.supplies())
+		shown.supplies.push_back({supply.vg, std::string(word(supply.state)), supply.size,
+					  supply.carvable, supply.problem});
+	shown.problems = health_.problems();
+	shown.lastErrors = health_.lastErrors();
+	shown.extensions = extensions_.count();
+	return shown;
+}
+
+void Daemon::configure(const Config &config)
+{
+	const bool otherBus = !bus_ || config.bus != config_.bus;
+
+	config_ = config;
+	extender_.setSpread(config.policy == Policy::Spread);
+	stores_.configure(config);
+	refiller_.configure(config);
+	parts_.carver.setLvmTimeout(config.lvmTimeoutMs);
+	if (otherBus)
+		bus_ = std::make_unique<Bus>(config.bus, notices(), events_, extensions_);
+	dirty_ = true;
+}
+
+void Daemon::reload()
+{
+	const Result<Config> config = parts_.reload();
+
+	if (!config) {
+		wrong("configuration", config.error().message() + "; the old one stays");
+		return;
+	}
+	right("configuration");
+	configure(*config);
+	event(model::Severity::Ok, "daemon", "", "configuration read again");
+}
+
+void Daemon::pingWatchdog(int64_t nowNs)
+{
+	if (!pingEveryNs_ || nowNs < pingNs_)
+		return;
+	pingNs_ = nowNs + pingEveryNs_;
+	parts_.outlet.notify("WATCHDOG=1");
+}
+
+void Daemon::event(model::Severity severity, std::string_view kind, std::string_view store,
+		   std::string text)
+{
+	std::vector<Field> fields = {{"SNAPDIFF_EVENT", std::string(kind)}};
+	if (!store.empty())
+		fields.push_back({"SNAPDIFF_STORE", std::string(store)});
+	const std::string line = store.empty() || text.find(store) != text.npos
+					 ? text
+					 : std::string(store) + ": " + text;
+	parts_.outlet.log(priorityOf(severity), line, std::move(fields));
+
+	const Event &added = events_.add({0, wallMicroseconds(), severity, std::string(kind),
+					  std::string(store), std::move(text)});
+	if (bus_)
+		bus_->signal(added);
+	dirty_ = true;
+}
+
+void Daemon::wrong(std::string_view subject, std::string text)
+{
+	if (!health_.wrong(subject, text, wallMicroseconds()))
+		return;
+	event(model::Severity::Warning, "daemon", "", std::string(subject) + ": " + text);
+}
+
+void Daemon::right(std::string_view subject)
+{
+	if (health_.right(subject))
+		event(model::Severity::Ok, "daemon", "", std::string(subject) + " is well again");
+}
+
+} // namespace snapdiff::daemon

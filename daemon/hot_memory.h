@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Hot memory: makes sure that the hot path never waits for memory.  A page fault
+// or a reclaim that writes to an origin which is holding its writers would wait
+// for the daemon itself.
+
+#pragma once
+
+#include "util/result.h"
+
+#include <vector>
+
+namespace snapdiff::daemon {
+
+// Locks all memory, present and future, touches the stack, keeps the heap from
+// being given back, and tells the kernel that this thread serves I/O.  What could
+// not be had (no privilege) is returned; the daemon goes on without it.
+std::vector<Error> prepareHotMemory();
+
+} // namespace snapdiff::daemon

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Outlet: the only file that includes libsystemd.
+
+#include "outlet.h"
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
+#include <unistd.h>
+
+namespace snapdiff::daemon {
+
+static constexpr size_t mostItems = 1024;
+static constexpr size_t threadStackBytes = 256U << 10; // locked memory: keep it small
+
+struct Outlet::Shared
+{
+	bool journal = false;
+	std::mutex mutex;
+	std::condition_variable work;
+	std::condition_variable done;
+	std::deque<Item> items;
+	uint64_t lost = 0;
+	bool stop = false;
+	bool ended = false;
+};
+
+bool Outlet::runsUnderJournal()
+{
+	const char *stream = std::getenv("JOURNAL_STREAM"); // "DEVICE:INODE"
+	if (!stream)
+		return false;
+	struct stat status = {};
+	unsigned long long device = 0;
+	unsigned long long inode = 0;
+	return std::sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
+	       status.st_ino == inode;
+}
+
+Outlet::Outlet(bool journal) : shared_(new Shared)
+{
+	shared_->journal = journal;
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, threadStackBytes);
+	running_ = pthread_create(&thread_, &attributes, run, shared_) == 0;
+	pthread_attr_destroy(&attributes);
+}
+
+Outlet::~Outlet()
+{
+	if (!running_) {
+		delete shared_;
+		return;
+	}
+	std::unique_lock lock(shared_->mutex);
+	shared_->stop = true;
+	shared_->work.notify_one();
+	const bool ended = shared_->done.wait_for(lock, std::chrono::seconds(1),
+						  [this] { return shared_->ended; });
+	lock.unlock();
+	if (!ended) {
+		pthread_detach(thread_);
+		return; // it still uses what it shares with us
+	}
+	pthread_join(thread_, nullptr);
+	delete shared_;
+}
+
+void Outlet::log(Priority priority, std::string_view text, std::vector<Field> fields)
+{
+	put({false, priority, std::string(text), std::move(fields)});
+}
+
+void Outlet::notify(std::string state)
+{
+	put({true, Priority::Info, std::move(state), {}});
+}
+
+void Outlet::put(Item item)
+{
+	if (!running_) {
+		send(item, shared_->journal);
+		return;
+	}
+	const std::lock_guard lock(shared_->mutex);
+	if (shared_->items.size() == mostItems) {
+		shared_->lost++;
+		return;
+	}
+	shared_->items.push_back(std::move(item));
+	shared_->work.notify_one();
+}
+
+void *Outlet::run(void *pointer)
+{
+	auto *shared = static_cast<Shared *>(pointer);
+
+	std::unique_lock lock(shared->mutex);
+	for (;;) {
+		shared->work.wait(lock, [&] { return shared->stop || !shared->items.empty(); });
+		if (shared->items.empty())
+			break;
+		const Item item = std::move(shared->items.front());
+		shared->items.pop_front();
+		const uint64_t lost = std::exchange(shared->lost, 0);
+		lock.unlock();
+		send(item, shared->journal);
+		if (lost)
+			send({false,
+			      Priority::Warning,
+			      std::to_string(lost) + " lines of the log were lost",
+			      {}},
+			     shared->journal);
+		lock.lock();
+	}
+	shared->ended = true;
+	shared->done.notify_one();
+	return nullptr;
+}
+
+void Outlet::send(const Item &item, bool journal)
+{
+	if (item.isState) {
+		sd_notify(0, item.text.c_str());
+		return;
+	}
+	if (!journal) {
+		std::fprintf(stderr, "snapdiffd: %s\n", item.text.c_str());
+		return;
+	}
+
+	constexpr size_t mostFields = 12;
+	std::vector<std::string> lines = {
+		"MESSAGE=" + item.text,
+		"PRIORITY=" + std::to_string(static_cast<int>(item.priority)),
+		"SYSLOG_IDENTIFIER=snapdiffd",
+	};
+	for (const Field &field : item.fields)
+		if (lines.size() < mostFields)
+			lines.push_back(std::string(field.name) + "=" + field.value);
+	std::array<iovec, mostFields> parts = {};
+	for (size_t i = 0; i < lines.size(); i++)
+		parts[i] = {lines[i].data(), lines[i].size()};
+	sd_journal_sendv(parts.data(), static_cast<int>(lines.size()));
+}
+
+} // namespace snapdiff::daemon

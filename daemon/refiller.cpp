@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Refiller: the cold path's head.
+
+#include "refiller.h"
+
+#include "ops/store.h"
+#include "util/units.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <tuple>
+#include <utility>
+
+namespace snapdiff::daemon {
+
+namespace {
+
+constexpr int64_t second = 1'000'000'000;
+
+// LVM sends no events: what it says grows old.
+constexpr int64_t lookEvery = 60 * second;
+// While the reserve is short and nothing is left, space may come back any time.
+constexpr int64_t lookEveryWhenShort = 10 * second;
+// After a change among the dm devices: until then others of it have happened too.
+constexpr int64_t lookAfterChange = 10 * second;
+
+// 1, 2, 4 ... 60 s, for ever.
+int64_t backOff(unsigned failures)
+{
+	return std::min<int64_t>(60, int64_t{1} << std::min(failures, 6U)) * second;
+}
+
+} // namespace
+
+std::string_view word(Supply::State state)
+{
+	switch (state) {
+	case Supply::State::Ok:
+		return "ok";
+	case Supply::State::Full:
+		return "full";
+	case Supply::State::Failed:
+		return "failed";
+	case Supply::State::Unknown:
+		break;
+	}
+	return "unknown";
+}
+
+Refiller::Refiller(Carver &carver, Reserve &reserve, Notices &notices, Opener opener)
+	: carver_(carver), reserve_(reserve), notices_(notices), opener_(std::move(opener))
+{
+}
+
+void Refiller::configure(const Config &config)
+{
+	config_ = config;
+	chooseSupplies();
+	volumesDue_ = suppliesDue_ = 0;
+}
+
+bool Refiller::step(int64_t nowNs, const Surroundings &surroundings)
+{
+	bool more = false;
+
+	surroundings_ = surroundings;
+	if (const auto reply = carver_.takeReply(); reply && asked_)
+		more = take(*reply, nowNs);
+	if (carver_.busy())
+		return more;
+
+	chooseSupplies();
+	// Nobody said where to carve from and there is nobody to carve for.
+	const bool idle = !config_.supplies && !surroundings_.anyStore;
+	wanted_ = idle || supplies_.empty() ? 0 : config_.reserveRanges;
+	tellShortage();
+	asked_ = decide(nowNs);
+	if (asked_)
+		carver_.ask(*asked_);
+	return more;
+}
+
+// Exactly when decide() would find something: the loop sleeps until then.
+int64_t Refiller::nextStep() const
+{
+	if (carver_.busy())
+		return INT64_MAX;
+	int64_t next = volumesDue_;
+	if (!supplies_.empty() && resynced_)
+		next = std::min(next, suppliesDue_);
+	if (resynced_ && suppliesKnown_ && reserve_.readyCount() < wanted_)
+		for (size_t i = 0; i < supplies_.size(); i++)
+			if (pieceOf(i, INT64_MAX))
+				next = std::min(next, supplies_[i].notBefore);
+	return next;
+}
+
+void Refiller::lookSoon(int64_t nowNs)
+{
+	volumesDue_ = std::min(volumesDue_, nowNs + lookAfterChange);
+	suppliesDue_ = std::min(suppliesDue_, nowNs + lookAfterChange);
+}
+
+void Refiller::left(const std::vector<ReadyRange> &ranges, int64_t nowNs)
+{
+	for (const ReadyRange &range : ranges)
+		if (range.state == ReadyRange::State::Refused)
+			unusedSince_[range.name()] = nowNs;
+}
+
+uint64_t Refiller::carvableSectors() const
+{
+	uint64_t sum = 0;
+	for (const Supply &supply : supplies_)
+		sum += supply.carvable;
+	return sum;
+}
+
+std::string Refiller::volumeName(dm::DeviceNumber number) const
+{
+	const auto found = volumes_.find(number);
+	return found == volumes_.end() ? std::string() : found->second.name();
+}
+
+// The configured ones, or those that stores have ranges from.
+void Refiller::chooseSupplies()
+{
+	std::vector<std::string> names;
+
+	if (config_.supplies) {
+		names = *config_.supplies;
+	} else {
+		std::set<std::string> used;
+		for (const auto &[number, store] : surroundings_.ranges)
+			if (const auto volume = volumes_.find(number); volume != volumes_.end())
+				used.insert(volume->second.vg);
+		names.assign(used.begin(), used.end());
+	}
+	if (std::ranges::equal(names, supplies_, {}, {}, &Supply::vg))
+		return;
+
+	std::vector<Supply> chosen;
+	for (std::string &name : names) {
+		const auto known = std::ranges::find(supplies_, name, &Supply::vg);
+		if (known != supplies_.end()) {
+			chosen.push_back(*known);
+			continue;
+		}
+		Supply supply;
+		supply.vg = std::move(name);
+		chosen.push_back(std::move(supply));
+	}
+	supplies_ = std::move(chosen);
+	turn_ = 0;
+	names.clear();
+	for (const Supply &supply : supplies_)
+		names.push_back(supply.vg);
+	reserve_.rank(names);
+	if (suppliesKnown_)
+		judgeSupplies();
+}
+
+std::optional<CarverRequest> Refiller::decide(int64_t nowNs)
+{
+	CarverRequest request;
+
+	if (!resynced_ && nowNs < volumesDue_)
+		return {}; // without knowing the leftovers nothing is carved
+	const bool isShort = reserve_.readyCount() < wanted_;
+	if (resynced_ && suppliesKnown_ && isShort) {
+		if (const auto piece = nextPiece(nowNs)) {
+			request.kind = CarverRequest::Kind::Carve;
+			request.vg = supplies_[piece->supply].vg;
+			request.lv = freeName(request.vg);
+			request.sectors = piece->sectors;
+			request.pv = piece->pv;
+			askedSupply_ = piece->supply;
+			return request;
+		}
+	}
+	if (nowNs >= volumesDue_) {
+		request.kind = CarverRequest::Kind::Volumes;
+		return request;
+	}
+	if (nowNs >= suppliesDue_ && !supplies_.empty() && resynced_) {
+		request.kind = CarverRequest::Kind::Supplies;
+		return request;
+	}
+	return decideRemoval();
+}
+
+// Known here, so that LVM need not be asked before every carve.
+std::string Refiller::freeName(const std::string &vg) const
+{
+	for (unsigned number = 0;; number++) {
+		const std::string lv = "snapdiff." + std::to_string(number);
+		if (!names_.contains(vg + "/" + lv))
+			return lv;
+	}
+}
+
+std::optional<CarverRequest> Refiller::decideRemoval()
+{
+	CarverRequest request;
+
+	request.kind = CarverRequest::Kind::Remove;
+	if (!toRemove_.empty()) {
+		request.vg = toRemove_.back().vg;
+		request.lv = toRemove_.back().lv;
+		toRemove_.pop_back();
+		return request;
+	}
+	const size_t most = wanted_ == 0 ? 0 : config_.reserveMaxRanges;
+	ReadyRange surplus;
+	if (!resynced_ || surroundings_.starving || reserve_.readyCount() <= most ||
+	    !reserve_.takeSurplus(surplus))
+		return {};
+	request.vg = surplus.vg;
+	request.lv = surplus.lv;
+	return request; // it is closed here, otherwise LVM could not remove it
+}
+
+std::optional<Refiller::Piece> Refiller::nextPiece(int64_t nowNs) const
+{
+	const size_t first = config_.policy == Policy::Spread ? turn_ : 0;
+
+	for (size_t i = 0; i < supplies_.size(); i++)
+		if (auto piece = pieceOf((first + i) % supplies_.size(), nowNs))
+			return piece;
+	return {};
+}
+
+// What can be carved from a supply: as large as configured, or what is left, on one
+// disk, and rather not on one that carries an origin.
+std::optional<Refiller::Piece> Refiller::pieceOf(size_t index, int64_t nowNs) const
+{
+	const Supply &supply = supplies_[index];
+	const auto group = groups_.find(supply.vg);
+
+	if (group == groups_.end() || group->second.extent == 0 || supply.notBefore > nowNs)
+		return {};
+	const uint64_t extent = group->second.extent;
+	const uint64_t size = (config_.rangeSize + extent - 1) / extent * extent;
+	const uint64_t free = group->second.free;
+	const uint64_t spare = free > config_.leaveFree ? free - config_.leaveFree : 0;
+
+	std::optional<Piece> best;
+	std::tuple<bool, uint64_t, uint64_t> bestMerit;
+	for (const SupplyDisk &disk : disks_) {
+		if (disk.vg != supply.vg)
+			continue;
+		const uint64_t sectors = std::min({size, spare, disk.free}) / extent * extent;
+		if (sectors == 0 || sectors < std::min(config_.minRangeSize, size))
+			continue;
+		const std::tuple merit(!disk.disks.meets(surroundings_.originDisks), sectors,
+				       disk.free);
+		if (!best || merit > bestMerit) {
+			best = Piece{index, disk.pv, sectors};
+			bestMerit = merit;
+		}
+	}
+	return best;
+}
+
+bool Refiller::take(const CarverReply &reply, int64_t nowNs)
+{
+	bool more = false;
+
+	switch (asked_->kind) {
+	case CarverRequest::Kind::Volumes:
+		more = takeVolumes(reply, nowNs);
+		break;
+	case CarverRequest::Kind::Supplies:
+		takeSupplies(reply, nowNs);
+		break;
+	case CarverRequest::Kind::Carve:
+		more = takeCarved(reply, nowNs);
+		break;
+	case CarverRequest::Kind::Remove:
+		takeRemoved(reply, nowNs);
+		break;
+	}
+	asked_.reset();
+	return more;
+}
+
+bool Refiller::takeVolumes(const CarverReply &reply, int64_t nowNs)
+{
+	if (!reply.ok()) {
+		lookFailed(reply);
+		volumesDue_ = nowNs + backOff(lookFailures_);
+		return false;
+	}
+	notices_.right("lvm");
+	lookFailures_ = 0;
+	volumesDue_ = nowNs + lookEvery;
+	volumes_.clear();
+	names_.clear();
+	toRemove_.clear();
+	for (const CarvedVolume &volume : reply.volumes) {
+		names_.insert(volume.name());
+		if (volume.number)
+			volumes_[*volume.number] = volume;
+	}
+
+	bool more = false;
+	const bool first = !std::exchange(resynced_, true);
+	for (const CarvedVolume &volume : reply.volumes)
+		more = settle(volume, first, nowNs) || more;
+	dropVanished(reply);
+	return more;
+}
+
+// Whose is it?  True: it became reserve.
+bool Refiller::settle(const CarvedVolume &volume, bool first, int64_t nowNs)
+{
+	const std::string name = volume.name();
+	const bool isRange = volume.number && surroundings_.ranges.contains(*volume.number);
+
+	if (isRange || (volume.number && reserve_.has(*volume.number))) {
+		unusedSince_.erase(name);
+		return false;
+	}
+	const int64_t since = unusedSince_.try_emplace(name, nowNs).first->second;
+	const int64_t ripe = since + int64_t{config_.returnAfterMs} * 1'000'000;
+	const bool atOnce = first && volume.ours && volume.number;
+	if (nowNs < ripe && !atOnce) {
+		volumesDue_ = std::min(volumesDue_, ripe);
+		return false;
+	}
+	if (!volume.number) {
+		// It is not active, so nobody here uses it; its space is worth more.
+		toRemove_.push_back(volume);
+		return false;
+	}
+	unusedSince_.erase(name);
+	return adopt(volume);
+}
+
+bool Refiller::adopt(const CarvedVolume &volume)
+{
+	Result<Fd> open = opener_(volume);
+	if (!open) {
+		notices_.wrong("range " + volume.name(), open.error().message());
+		return false;
+	}
+	notices_.right("range " + volume.name());
+
+	ReadyRange range;
+	const auto disks = volume.disks.all();
+	range.number = *volume.number;
+	range.length = volume.sectors;
+	range.group = ops::groupNumber({disks.begin(), disks.end()});
+	range.disks = volume.disks;
+	range.vg = volume.vg;
+	range.lv = volume.lv;
+	range.open = std::move(*open);
+	range.rank = static_cast<unsigned>(std::ranges::find(supplies_, volume.vg, &Supply::vg) -
+					   supplies_.begin());
+	return reserve_.add(std::move(range));
+}
+
+// Ready ranges whose LV is gone although we hold it open: nothing to give.
+void Refiller::dropVanished(const CarverReply &reply)
+{
+	std::set<dm::DeviceNumber> there;
+	for (const CarvedVolume &volume : reply.volumes)
+		if (volume.number)
+			there.insert(*volume.number);
+	for (const ReadyRange &gone : reserve_.takeOthers(there))
+		notices_.event(model::Severity::Warning, "reserve", "",
+			       gone.name() + " was in reserve and is no longer there");
+	std::erase_if(unusedSince_, [&](const auto &entry) {
+		return std::ranges::none_of(reply.volumes, [&](const CarvedVolume &volume) {
+			return volume.name() == entry.first;
+		});
+	});
+}
+
+void Refiller::takeSupplies(const CarverReply &reply, int64_t nowNs)
+{
+	if (!reply.ok()) {
+		lookFailed(reply);
+		suppliesDue_ = nowNs + backOff(lookFailures_);
+		return;
+	}
+	notices_.right("lvm");
+	lookFailures_ = 0;
+	suppliesKnown_ = true;
+	groups_.clear();
+	for (const SupplyGroup &group : reply.groups)
+		groups_[group.vg] = group;
+	disks_ = reply.disks;
+	judgeSupplies();
+	suppliesDue_ = nowNs + (exhausted() ? lookEveryWhenShort : lookEvery);
+}
+
+// The reserve is short and there is nothing to fill it from.
+bool Refiller::exhausted() const
+{
+	return reserve_.readyCount() < wanted_ && !nextPiece(INT64_MAX);
+}
+
+void Refiller::lookFailed(const CarverReply &reply)
+{
+	lookFailures_++;
+	notices_.wrong("lvm", reply.why);
+}
+
+// State and carvable space of each supply, from what was looked up last.
+void Refiller::judgeSupplies()
+{
+	for (size_t i = 0; i < supplies_.size(); i++) {
+		Supply &supply = supplies_[i];
+		const auto group = groups_.find(supply.vg);
+
+		if (group == groups_.end()) {
+			supply.state = Supply::State::Failed;
+			supply.size = supply.carvable = 0;
+			supply.problem = "there is no volume group of this name";
+			notices_.wrong("supply " + supply.vg, supply.problem);
+			continue;
+		}
+		const uint64_t free = group->second.free;
+		const uint64_t spare = free > config_.leaveFree ? free - config_.leaveFree : 0;
+		const bool fits = pieceOf(i, INT64_MAX).has_value();
+		supply.size = group->second.size;
+		supply.carvable = fits ? spare : 0;
+		if (supply.failures && fits)
+			continue; // until a carve works again
+		supply.state = fits ? Supply::State::Ok : Supply::State::Full;
+		supply.problem.clear();
+		notices_.right("supply " + supply.vg);
+	}
+}
+
+bool Refiller::takeCarved(const CarverReply &reply, int64_t nowNs)
+{
+	const auto supply = std::ranges::find(supplies_, asked_->vg, &Supply::vg);
+
+	if (!reply.ok() || reply.volumes.size() != 1) {
+		if (supply != supplies_.end())
+			supplyFailed(*supply, reply, nowNs);
+		return false;
+	}
+	if (supply != supplies_.end()) {
+		supply->failures = 0;
+		supply->notBefore = 0;
+		supply->problem.clear();
+		notices_.right("supply " + supply->vg);
+		turn_ = static_cast<size_t>(supply - supplies_.begin() + 1) % supplies_.size();
+	}
+
+	// Worked out here rather than looked up: a look takes as long as a carve.
+	const CarvedVolume &volume = reply.volumes.front();
+	names_.insert(volume.name());
+	SupplyGroup &group = groups_[asked_->vg];
+	group.free -= std::min(group.free, volume.sectors);
+	for (SupplyDisk &disk : disks_)
+		if (disk.vg == asked_->vg && disk.pv == asked_->pv)
+			disk.free -= std::min(disk.free, volume.sectors);
+	judgeSupplies();
+	if (exhausted())
+		suppliesDue_ = std::min(suppliesDue_, nowNs + lookEveryWhenShort);
+
+	if (!volume.number) {
+		unusedSince_[volume.name()] = nowNs;
+		notices_.wrong("range " + volume.name(), "it was carved but is not active");
+		return false;
+	}
+	volumes_[*volume.number] = volume;
+	const bool adopted = adopt(volume);
+	if (adopted)
+		notices_.event(model::Severity::Ok, "reserve", "",
+			       "carved " + volume.name() + " (" +
+				       formatSize(bytesOf(volume.sectors)) + ") for the reserve");
+	return adopted;
+}
+
+void Refiller::supplyFailed(Supply &supply, const CarverReply &reply, int64_t nowNs)
+{
+	// What we believed about its space was wrong.
+	suppliesDue_ = nowNs;
+	supply.notBefore = nowNs + backOff(supply.failures);
+	supply.failures++;
+	supply.state = reply.errnum == ENOSPC ? Supply::State::Full : Supply::State::Failed;
+	if (reply.errnum == ENOSPC)
+		return; // the next one is asked at once, nextPiece() leaves this one out
+	supply.problem = reply.why.empty() ? "the carver gave no volume" : reply.why;
+	notices_.wrong("supply " + supply.vg, supply.problem);
+}
+
+void Refiller::takeRemoved(const CarverReply &reply, int64_t nowNs)
+{
+	const std::string name = asked_->vg + "/" + asked_->lv;
+
+	unusedSince_.erase(name);
+	suppliesDue_ = std::min(suppliesDue_, nowNs + lookAfterChange);
+	if (reply.ok() || reply.errnum == ENOENT) {
+		names_.erase(name);
+		notices_.right("range " + name);
+		std::erase_if(volumes_,
+			      [&](const auto &entry) { return entry.second.name() == name; });
+		notices_.event(model::Severity::Ok, "reserve", "",
+			       "gave " + name + " back to its volume group");
+		return;
+	}
+	notices_.wrong("range " + name, reply.why);
+}
+
+void Refiller::tellShortage()
+{
+	const bool nothingLeft = suppliesKnown_ && surroundings_.starving && !nextPiece(INT64_MAX);
+
+	if (nothingLeft && !toldShortage_)
+		notices_.event(model::Severity::Critical, "supply", "",
+			       "a store is short of space, the reserve is empty and nothing is "
+			       "left to carve");
+	toldShortage_ = nothingLeft;
+}
+
+} // namespace snapdiff::daemon

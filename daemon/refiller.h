@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Refiller: the cold path's head.  Decides what the carver does next, so that the
+// reserve is never empty while any supply has space.
+//
+// It remembers nothing that it could not find out again: what LVs there are is asked
+// of LVM, who uses them of the kernel.  An LV with the tag that is no range of a
+// store is reserve; one of ours (reserveTag) is taken over at once at the start,
+// any other after it was seen unused for some time, because somebody may be about
+// to give it to a store, or to remove it.
+
+#pragma once
+
+#include "carver.h"
+#include "config.h"
+#include "notices.h"
+#include "reserve.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace snapdiff::daemon {
+
+// What the refiller has to know of the stores.
+struct Surroundings
+{
+	std::map<dm::DeviceNumber, std::string> ranges; // device of a range -> its store
+	Disks originDisks;
+	bool anyStore = false;
+	bool starving = false;
+};
+
+struct Supply
+{
+	enum class State { Unknown, Ok, Full, Failed };
+
+	std::string vg;
+	State state = State::Unknown;
+	uint64_t size = 0;
+	uint64_t carvable = 0;
+	std::string problem;
+
+	unsigned failures = 0; // in a row
+	int64_t notBefore = 0;
+};
+
+std::string_view word(Supply::State state);
+
+class Refiller
+{
+public:
+	// Opens the device of an LV that becomes reserve.
+	using Opener = std::function<Result<Fd>(const CarvedVolume &)>;
+
+	Refiller(Carver &carver, Reserve &reserve, Notices &notices, Opener opener);
+
+	void configure(const Config &config);
+
+	// Takes the carver's answer, if there is one, and asks the next thing, if there
+	// is need.  True: the reserve has more than before.
+	bool step(int64_t nowNs, const Surroundings &surroundings);
+
+	// When step() is due without any other cause.
+	int64_t nextStep() const;
+
+	// Something changed among the dm devices: look again, soon.
+	void lookSoon(int64_t nowNs);
+
+	// Ranges that the reserve gave or that were refused.
+	void left(const std::vector<ReadyRange> &ranges, int64_t nowNs);
+
+	const std::vector<Supply> &supplies() const { return supplies_; }
+	uint64_t carvableSectors() const;
+	unsigned wanted() const { return wanted_; }
+
+	// The LVs have been asked for, so that leftovers are known.
+	bool resynced() const { return resynced_; }
+
+	// "vg0/snapdiff.3" for a device that is a carved LV; empty otherwise.
+	std::string volumeName(dm::DeviceNumber number) const;
+
+private:
+	struct Piece
+	{
+		size_t supply = 0;
+		std::string pv;
+		uint64_t sectors = 0;
+	};
+
+	std::optional<CarverRequest> decide(int64_t nowNs);
+	std::optional<CarverRequest> decideRemoval();
+	std::optional<Piece> nextPiece(int64_t nowNs) const;
+	std::optional<Piece> pieceOf(size_t supply, int64_t nowNs) const;
+	std::string freeName(const std::string &vg) const;
+	bool exhausted() const;
+	bool take(const CarverReply &reply, int64_t nowNs);
+	bool takeVolumes(const CarverReply &reply, int64_t nowNs);
+	void takeSupplies(const CarverReply &reply, int64_t nowNs);
+	bool takeCarved(const CarverReply &reply, int64_t nowNs);
+	void takeRemoved(const CarverReply &reply, int64_t nowNs);
+	bool settle(const CarvedVolume &volume, bool first, int64_t nowNs);
+	void dropVanished(const CarverReply &reply);
+	bool adopt(const CarvedVolume &volume);
+	void lookFailed(const CarverReply &reply);
+	void supplyFailed(Supply &supply, const CarverReply &reply, int64_t nowNs);
+	void chooseSupplies();
+	void judgeSupplies();
+	void tellShortage();
+
+	Carver &carver_;
+	Reserve &reserve_;
+	Notices &notices_;
+	Opener opener_;
+	Config config_;
+
+	Surroundings surroundings_;
+	std::optional<CarverRequest> asked_;
+	size_t askedSupply_ = 0;
+
+	std::vector<Supply> supplies_;
+	std::map<std::string, SupplyGroup, std::less<>> groups_;
+	std::vector<SupplyDisk> disks_;
+	std::map<dm::DeviceNumber, CarvedVolume> volumes_;
+	std::set<std::string> names_;		     // of all carved LVs, "vg0/snapdiff.3"
+	std::map<std::string, int64_t> unusedSince_; // LV -> when it was first seen so
+	std::vector<CarvedVolume> toRemove_;
+
+	bool resynced_ = false;
+	bool suppliesKnown_ = false;
+	bool toldShortage_ = false;
+	unsigned wanted_ = 0;
+	size_t turn_ = 0; // spread: the supply that is next
+	unsigned lookFailures_ = 0;
+	int64_t volumesDue_ = 0;
+	int64_t suppliesDue_ = 0;
+};
+
+} // namespace snapdiff::daemon

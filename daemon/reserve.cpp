@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Reserve: ranges carved in advance.
+
+#include "reserve.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace snapdiff::daemon {
+
+void Disks::add(dm::DeviceNumber disk)
+{
+	for (const dm::DeviceNumber known : all())
+		if (known == disk)
+			return;
+	if (count_ < most)
+		disks_[count_++] = disk;
+}
+
+bool Disks::meets(const Disks &other) const
+{
+	for (const dm::DeviceNumber mine : all())
+		for (const dm::DeviceNumber theirs : other.all())
+			if (mine == theirs)
+				return true;
+	return false;
+}
+
+bool Disks::operator==(const Disks &other) const
+{
+	return std::ranges::equal(all(), other.all());
+}
+
+bool Reserve::add(ReadyRange range)
+{
+	if (ranges_.size() == most || has(range.number))
+		return false;
+	ranges_.push_back(std::move(range));
+	return true;
+}
+
+ReadyRange *Reserve::choose(const Wish &wish)
+{
+	ReadyRange *best = nullptr;
+	uint64_t bestCost = 0;
+
+	for (ReadyRange &range : ranges_) {
+		if (range.state != ReadyRange::State::Ready)
+			continue;
+		const bool shared = wish.avoid && range.disks.meets(*wish.avoid);
+		const bool again = wish.hasLastGroup && range.group == wish.lastGroup;
+		const uint64_t order = wish.spread ? uint64_t{again} : range.rank;
+		const uint64_t cost = (uint64_t{shared} << 40) + order;
+		if (!best || cost < bestCost) {
+			best = &range;
+			bestCost = cost;
+		}
+	}
+	return best;
+}
+
+// Moves those to which it applies out, and keeps the order of the others.
+template<class Predicate>
+static std::vector<ReadyRange> takeIf(std::vector<ReadyRange> &ranges, Predicate applies)
+{
+	std::vector<ReadyRange> out;
+
+	const auto first =
+		std::stable_partition(ranges.begin(), ranges.end(),
+				      [&](const ReadyRange &range) { return !applies(range); });
+	std::move(first, ranges.end(), std::back_inserter(out));
+	ranges.erase(first, ranges.end());
+	return out;
+}
+
+std::vector<ReadyRange> Reserve::collect()
+{
+	return takeIf(ranges_, [](const ReadyRange &range) {
+		return range.state != ReadyRange::State::Ready;
+	});
+}
+
+std::vector<ReadyRange> Reserve::takeOthers(const std::set<dm::DeviceNumber> &these)
+{
+	return takeIf(ranges_, [&](const ReadyRange &range) {
+		return range.state == ReadyRange::State::Ready && !these.contains(range.number);
+	});
+}
+
+bool Reserve::takeSurplus(ReadyRange &range)
+{
+	size_t last = ranges_.size();
+
+	for (size_t i = 0; i < ranges_.size(); i++) {
+		if (ranges_[i].state != ReadyRange::State::Ready)
+			continue;
+		if (last == ranges_.size() || ranges_[i].rank >= ranges_[last].rank)
+			last = i;
+	}
+	if (last == ranges_.size())
+		return false;
+	range = std::move(ranges_[last]);
+	ranges_.erase(ranges_.begin() + static_cast<ptrdiff_t>(last));
+	return true;
+}
+
+bool Reserve::has(dm::DeviceNumber number) const
+{
+	return std::ranges::any_of(ranges_,
+				   [&](const ReadyRange &range) { return range.number == number; });
+}
+
+size_t Reserve::readyCount() const
+{
+	return static_cast<size_t>(std::ranges::count_if(ranges_, [](const ReadyRange &range) {
+		return range.state == ReadyRange::State::Ready;
+	}));
+}
+
+uint64_t Reserve::readySectors() const
+{
+	uint64_t sum = 0;
+	for (const ReadyRange &range : ranges_)
+		if (range.state == ReadyRange::State::Ready)
+			sum += range.length;
+	return sum;
+}
+
+void Reserve::rank(std::span<const std::string> supplies)
+{
+	for (ReadyRange &range : ranges_) {
+		const auto place = std::ranges::find(supplies, range.vg);
+		range.rank = static_cast<unsigned>(place - supplies.begin());
+	}
+}
+
+} // namespace snapdiff::daemon

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Stores: the stores as the daemon knows them between two looks at the kernel.
+//
+// The kernel is the only source of truth; this is the last picture of it, with what
+// can only be known over time: rates and what changed.  Nothing here is hot.
+
+#pragma once
+
+#include "changes.h"
+#include "config.h"
+#include "extender.h"
+#include "model/forecast.h"
+#include "model/store.h"
+#include "notices.h"
+#include "ops/context.h"
+#include "picture.h"
+#include "refiller.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+namespace snapdiff::daemon {
+
+struct ModuleState
+{
+	bool loaded = false;
+	bool usable = false;
+	std::string version;
+};
+
+class Stores
+{
+public:
+	// Name of a range's device that LVM knows better, or empty.
+	using Namer = std::function<std::string(dm::DeviceNumber)>;
+
+	Stores(ops::Context &context, Extender &extender, Notices &notices, Namer namer);
+
+	void configure(const Config &config) { config_ = config; }
+
+	// Which stores are there?  Watches new ones, forgets those that are gone, and
+	// reads everything.  True: their set changed.
+	bool discover(int64_t nowNs);
+
+	// Reads the known stores again.
+	void refresh(int64_t nowNs);
+
+	// Asks for the targets' version.
+	void checkModule();
+	const ModuleState &module() const { return module_; }
+
+	// With every store read anew, so that nothing given meanwhile is missing.
+	Surroundings surroundings(int64_t nowNs, bool fresh);
+
+	// Of all stores together.
+	Disks originDisks() const;
+
+	// This range was given by us, and told.
+	void noteGiven(const std::string &device) { given_.insert(device); }
+
+	size_t count() const { return stores_.size(); }
+	uint64_t lastLookUs() const { return lastLookUs_; }
+
+	// For every store, what the supply has for all of them together.
+	std::vector<StorePicture> pictures(uint64_t reserve, uint64_t carvable) const;
+
+private:
+	struct Known
+	{
+		model::Store store;
+		model::Forecast forecast;
+		Disks originDisks;
+		bool read = false;
+	};
+
+	bool watchAll(const std::vector<dm::Device> &devices);
+	bool watchOne(const dm::Device &device);
+	void readNames();
+	void tellChanges(const model::Store &before, const model::Store &after);
+	void readOne(Known &known, int64_t nowNs);
+	void nameDevices(model::Store &store) const;
+	std::string nameOf(dm::DeviceNumber number) const;
+	void applyConfig(Known &known);
+	void findOriginDisks();
+	StorePicture picture(const Known &known, uint64_t reserve, uint64_t carvable) const;
+
+	ops::Context &context_;
+	Extender &extender_;
+	Notices &notices_;
+	Namer namer_;
+	Config config_;
+	ModuleState module_;
+	std::map<std::string, Known, std::less<>> stores_;
+	std::map<dm::DeviceNumber, std::string> names_;	 // of devices below stores
+	std::map<std::string, std::string> liveDevices_; // "store origin" -> dm name
+	std::set<std::string> given_;			 // by us, not seen in a store yet
+	bool first_ = true;
+	uint64_t lastLookUs_ = 0;
+};
+
+} // namespace snapdiff::daemon

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Lvm: volume groups and volumes, through the lvm program in a child process.
+
+#include "lvm/lvm.h"
+
+#include "dm/names.h"
+#include "util/fd.h"
+#include "util/text.h"
+#include "util/units.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <set>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace snapdiff::lvm {
+
+static constexpr std::string_view volumePrefix = "snapdiff.";
+
+// Neither writes to /etc/lvm, which may lie on an origin that holds its writers.
+static constexpr const char *quietConfig = "backup{backup=0 archive=0}";
+
+static constexpr const char *volumeFields =
+	"vg_name,lv_name,lv_size,lv_active,lv_kernel_major,lv_kernel_minor,lv_path,lv_dm_path,"
+	"lv_tags,devices";
+
+bool Volume::hasTag(std::string_view tag) const
+{
+	return std::find(tags.begin(), tags.end(), tag) != tags.end();
+}
+
+Lvm::Lvm(Runner &runner, unsigned timeoutMs) : runner_(runner), timeoutMs_(timeoutMs)
+{
+}
+
+Command Lvm::command(std::vector<std::string> argv) const
+{
+	Command command;
+	command.argv = std::move(argv);
+	command.argv.insert(command.argv.begin(), "lvm");
+	command.argv.insert(command.argv.begin() + 2, {"--config", quietConfig});
+	command.environment = {"LVM_SUPPRESS_FD_WARNINGS=1"};
+	command.timeoutMs = timeoutMs_;
+	// LVM waits for a udevd that is not there.
+	if (getenv("DM_DISABLE_UDEV") || access("/run/udev/control", F_OK) < 0)
+		command.environment.emplace_back("DM_DISABLE_UDEV=1");
+	return command;
+}
+
+// The last line of what LVM complained about that is no warning.
+static std::string complaint(const Finished &finished)
+{
+	std::string last;
+	for (const std::string &line : splitLines(finished.err)) {
+		const std::string_view text = trimmed(line);
+		if (!text.empty() && (last.empty() || !text.starts_with("WARNING")))
+			last = printable(text);
+	}
+	return last.empty() ? fmt::format("exit code {}", finished.code) : last;
+}
+
+Result<Finished> Lvm::run(std::vector<std::string> argv) const
+{
+	Result<Finished> finished = runner_.run(command(std::move(argv)));
+	if (!finished && finished.error().errnum() == ENOENT)
+		return std::move(finished)
+			.error()
+			.as(ErrorKind::Failed)
+			.advise("Install LVM (package lvm2), or give devices instead of volume "
+				"groups.");
+	return finished;
+}
+
+Result<std::string> Lvm::report(std::vector<std::string> argv)
+{
+	const std::string verb = argv[0];
+	argv.insert(argv.begin() + 1, {"--reportformat", "json", "--units", "b", "--nosuffix"});
+	Result<Finished> finished = run(std::move(argv));
+	if (!finished)
+		return std::move(finished).error();
+	if (!finished->ok()) {
+		const std::string why = complaint(*finished);
+		const bool unknown =
+			why.find("not found") != why.npos || why.find("Failed to find") != why.npos;
+		return Error(unknown ? ENOENT : EIO, "lvm " + verb, why);
+	}
+	return std::move(finished->out);
+}
+
+Result<std::vector<VolumeGroup>> Lvm::volumeGroups()
+{
+	Result<std::string> json =
+		report({"vgs", "-o", "vg_name,vg_size,vg_free,vg_extent_size,vg_missing_pv_count"});
+	if (!json)
+		return std::move(json).error();
+	return parseVolumeGroups(*json);
+}
+
+Result<VolumeGroup> Lvm::volumeGroup(const std::string &name)
+{
+	Result<std::vector<VolumeGroup>> all = volumeGroups();
+	if (!all)
+		return std::move(all).error();
+	for (VolumeGroup &group : *all) {
+		if (group.name == name)
+			return std::move(group);
+	}
+	return Error(ENOENT, "volume group " + printable(name), "LVM knows no such volume group")
+		.advise("\"vgs\" lists them.");
+}
+
+Result<std::vector<Volume>> Lvm::volumes()
+{
+	Result<std::string> json = report({"lvs", "-o", volumeFields, "-O", "vg_name,lv_name"});
+	if (!json)
+		return std::move(json).error();
+	return parseVolumes(*json);
+}
+
+Result<Volume> Lvm::volume(const std::string &vg, const std::string &lv)
+{
+	Result<std::string> json = report({"lvs", "-o", volumeFields, vg + "/" + lv});
+	if (!json)
+		return std::move(json).error();
+	Result<std::vector<Volume>> found = parseVolumes(*json);
+	if (!found)
+		return std::move(found).error();
+	if (found->size() != 1)
+		return Error(ENOENT, fmt::format("volume {}/{}", vg, lv),
+			     "LVM knows no such volume");
+	return std::move(found->front());
+}
+
+Result<std::vector<PhysicalVolume>> Lvm::physicalVolumes()
+{
+	Result<std::string> json = report({"pvs", "-o", "pv_name,vg_name,pv_size,pv_free"});
+	if (!json)
+		return std::move(json).error();
+	return parsePhysicalVolumes(*json);
+}
+
+Result<std::vector<Volume>> Lvm::carvedVolumes()
+{
+	Result<std::string> json = report(
+		{"lvs", "-o", volumeFields, "-O", "vg_name,lv_name", "@" + std::string(rangeTag)});
+	if (!json)
+		return std::move(json).error();
+	return parseVolumes(*json);
+}
+
+std::vector<std::string> Lvm::carveArguments(const CarveRequest &request,
+					     const std::string &name) const
+{
+	std::vector<std::string> argv = {"lvcreate", "--yes",
+					 "-Wy",	     "-Zy",
+					 "--addtag", std::string(rangeTag),
+					 "--name",   name,
+					 "--size",   fmt::format("{}b", request.sizeBytes)};
+	for (const std::string &tag : request.extraTags) {
+		argv.emplace_back("--addtag");
+		argv.push_back(tag);
+	}
+	argv.push_back(request.vg);
+	argv.insert(argv.end(), request.physicalVolumes.begin(), request.physicalVolumes.end());
+	return argv;
+}
+
+std::string Lvm::carveCommandLine(const CarveRequest &request) const
+{
+	return commandLine(command(carveArguments(
+		request, request.name.empty() ? std::string(volumePrefix) + "N" : request.name)));
+}
+
+// The lowest N for which the VG has no "snapdiff.N".
+static std::string freeName(const std::vector<Volume> &volumes, const std::string &vg)
+{
+	std::set<uint64_t> taken;
+	for (const Volume &volume : volumes) {
+		if (volume.vg != vg || !volume.name.starts_with(volumePrefix))
+			continue;
+		const std::string_view digits =
+			std::string_view(volume.name).substr(volumePrefix.size());
+		if (const std::optional<uint64_t> number = parseNumber(digits))
+			taken.insert(*number);
+	}
+	uint64_t number = 0;
+	while (taken.contains(number))
+		number++;
+	return fmt::format("{}{}", volumePrefix, number);
+}
+
+static Error carveError(const CarveRequest &request, const Finished &finished)
+{
+	const std::string doing = fmt::format("carve {} out of volume group {}",
+					      formatSize(request.sizeBytes), request.vg);
+	const std::string why = complaint(finished);
+
+	if (why.find("insufficient free space") != why.npos ||
+	    why.find("Insufficient free space") != why.npos ||
+	    why.find("Insufficient suitable") != why.npos)
+		return Error(ENOSPC, doing, why)
+			.advise("Give less with --size, another volume group with --vg, or a "
+				"device.");
+	if (why.find("not found") != why.npos)
+		return Error(ENOENT, doing, why).advise("\"vgs\" lists the volume groups.");
+	return Error(why.find("already exists") != why.npos ? EEXIST : EIO, doing, why);
+}
+
+// An active volume of these names, as its device node says it: one run of lvm less.
+static std::optional<Volume> byNode(const CarveRequest &request, const std::string &name)
+{
+	Volume volume;
+	volume.vg = request.vg;
+	volume.name = name;
+	volume.active = true;
+	volume.path = fmt::format("/dev/{}/{}", request.vg, name);
+	volume.dmPath = "/dev/mapper/" + dm::lvDmName(request.vg, name);
+	volume.tags = request.extraTags;
+	volume.tags.emplace_back(rangeTag);
+
+	struct stat info = {};
+	if (stat(volume.dmPath.c_str(), &info) < 0 || !S_ISBLK(info.st_mode))
+		return std::nullopt;
+	volume.number = dm::DeviceNumber::from(info.st_rdev);
+	const Result<std::string> size =
+		readFile(fmt::format("/sys/dev/block/{}/size", volume.number->text()));
+	const std::optional<uint64_t> sectors = size ? parseNumber(trimmed(*size)) : std::nullopt;
+	if (!sectors)
+		return std::nullopt;
+	volume.sizeBytes = bytesOf(*sectors);
+	return volume;
+}
+
+Result<std::string> Lvm::nameFor(const CarveRequest &request)
+{
+	if (!request.name.empty())
+		return request.name;
+	const Result<std::vector<Volume>> known = volumes();
+	if (!known)
+		return known.error();
+	return freeName(*known, request.vg);
+}
+
+Result<Volume> Lvm::carve(const CarveRequest &request)
+{
+	constexpr int attempts = 5;
+
+	for (int attempt = 1;; attempt++) {
+		Result<std::string> name = nameFor(request);
+		if (!name)
+			return std::move(name).error();
+		Result<Finished> finished = run(carveArguments(request, *name));
+		if (!finished)
+			return std::move(finished).error();
+		if (finished->ok()) {
+			std::optional<Volume> made = byNode(request, *name);
+			return made ? Result<Volume>(std::move(*made)) : volume(request.vg, *name);
+		}
+		// Another one of us was faster with this name.
+		Error error = carveError(request, *finished);
+		if (error.errnum() != EEXIST || !request.name.empty() || attempt == attempts)
+			return error;
+	}
+}
+
+Result<> Lvm::remove(const Volume &volume)
+{
+	const std::string doing = "remove volume " + volume.fullName();
+	if (!volume.hasTag(rangeTag))
+		return Error(EPERM, doing,
+			     "it has not the tag of those that were carved for a store")
+			.as(ErrorKind::Failed);
+	Result<Finished> finished = run({"lvremove", "--yes", volume.fullName()});
+	if (!finished)
+		return std::move(finished).error();
+	if (!finished->ok()) {
+		const std::string why = complaint(*finished);
+		const bool used = why.find("in use") != why.npos;
+		return Error(used ? EBUSY : EIO, doing, why);
+	}
+	return {};
+}
+
+std::vector<Volume> unusedVolumes(const std::vector<Volume> &carved,
+				  const std::function<bool(dm::DeviceNumber)> &isRange)
+{
+	std::vector<Volume> unused;
+	for (const Volume &volume : carved) {
+		if (!volume.number || !isRange(*volume.number))
+			unused.push_back(volume);
+	}
+	return unused;
+}
+
+} // namespace snapdiff::lvm

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Configuration: what is read, and what is said about what is wrong, with its line.
+
+#include "config.h"
+
+#include <gtest/gtest.h>
+
+namespace snapdiff::daemon {
+namespace {
+
+TEST(Configuration, AnEmptyFileMeansTheDefaults)
+{
+	const auto config = parseConfig("", "f");
+	ASSERT_TRUE(config);
+	EXPECT_EQ(*config, Config());
+	EXPECT_FALSE(config->supplies);
+}
+
+TEST(Configuration, EveryKeyIsTaken)
+{
+	const auto config = parseConfig(R"(
+supplies = ["vg0", "vg-1"]
+policy = "spread"
+range_size = "48MiB"
+min_range_size = 8388608
+reserve_ranges = 6
+reserve_max_ranges = 9
+leave_free = "1GiB"
+low_water = "16MiB"
+max_size = "10GiB"
+bus = "unix:path=/run/x"
+lvm_timeout = 5
+return_after = 7
+[store.backup]
+low_water = "64MiB"
+[store."a.b"]
+max_size = "1GiB"
+)",
+					"f");
+	ASSERT_TRUE(config) << config.error().message();
+	EXPECT_EQ(*config->supplies, (std::vector<std::string>{"vg0", "vg-1"}));
+	EXPECT_EQ(config->policy, Policy::Spread);
+	EXPECT_EQ(config->rangeSize, 98304U);
+	EXPECT_EQ(config->minRangeSize, 16384U);
+	EXPECT_EQ(config->reserveRanges, 6U);
+	EXPECT_EQ(config->reserveMaxRanges, 9U);
+	EXPECT_EQ(config->leaveFree, 2097152U);
+	EXPECT_EQ(config->bus, "unix:path=/run/x");
+	EXPECT_EQ(config->lvmTimeoutMs, 5000U);
+	EXPECT_EQ(config->returnAfterMs, 7000U);
+	EXPECT_EQ(config->lowWaterOf("backup"), 131072U);
+	EXPECT_EQ(config->lowWaterOf("other"), 32768U);
+	EXPECT_EQ(config->maxSizeOf("a.b"), 2097152U);
+	EXPECT_EQ(config->maxSizeOf("backup"), 20971520U);
+}
+
+TEST(Configuration, AnEmptyListOfSuppliesIsNotTheSameAsNone)
+{
+	const auto config = parseConfig("supplies = []", "f");
+	ASSERT_TRUE(config);
+	ASSERT_TRUE(config->supplies);
+	EXPECT_TRUE(config->supplies->empty());
+}
+
+TEST(Configuration, LimitsFollowTheOneThatWasGiven)
+{
+	const auto more = parseConfig("reserve_ranges = 20", "f");
+	ASSERT_TRUE(more);
+	EXPECT_EQ(more->reserveMaxRanges, 40U);
+	const auto small = parseConfig("range_size = \"2MiB\"", "f");
+	ASSERT_TRUE(small);
+	EXPECT_EQ(small->minRangeSize, small->rangeSize);
+}
+
+struct Bad
+{
+	const char *text;
+	const char *where;
+	const char *what;
+};
+
+class BadConfiguration : public testing::TestWithParam<Bad>
+{
+};
+
+TEST_P(BadConfiguration, IsRefusedWithLineAndReason)
+{
+	const auto config = parseConfig(GetParam().text, "f");
+	ASSERT_FALSE(config);
+	const std::string message = config.error().message();
+	EXPECT_EQ(message.substr(0, message.find(": ")), GetParam().where) << message;
+	EXPECT_NE(message.find(GetParam().what), message.npos) << message;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+	All, BadConfiguration,
+	testing::Values(Bad{"supplies = [", "f:1", ""},
+			Bad{"\n\nsupply = []", "f:3", "no key \"supply\""},
+			Bad{"supplies = \"vg0\"", "f:1", "must be a list"},
+			Bad{"supplies = [\"a b\"]", "f:1", "no name of a volume group"},
+			Bad{"supplies = [3]", "f:1", "no name of a volume group"},
+			Bad{"supplies = [\"a\", \"a\"]", "f:1", "names a twice"},
+			Bad{"policy = \"best\"", "f:1", "\"in-order\" or \"spread\""},
+			Bad{"range_size = \"big\"", "f:1", "is no size"},
+			Bad{"range_size = -1", "f:1", "must not be negative"},
+			Bad{"range_size = 1.5", "f:1", "must be a size"},
+			Bad{"range_size = 1000001", "f:1", "multiple of 512"},
+			Bad{"range_size = \"4KiB\"", "f:1", "at least 1.00 MiB"},
+			Bad{"range_size = \"8MiB\"\nmin_range_size = \"16MiB\"", "f",
+			    "larger than range_size"},
+			Bad{"reserve_ranges = 0", "f:1", "1 to 64"},
+			Bad{"reserve_ranges = 65", "f:1", "1 to 64"},
+			Bad{"reserve_ranges = \"4\"", "f:1", "whole number"},
+			Bad{"reserve_ranges = 9\nreserve_max_ranges = 8", "f", "larger than"},
+			Bad{"low_water = 0", "f:1", "at least"},
+			Bad{"bus = \"moon\"", "f:1", "D-Bus address"},
+			Bad{"lvm_timeout = 0", "f:1", "1 to 3600"},
+			Bad{"store = 3", "f:1", "[store.NAME]"},
+			Bad{"[store.\"-x\"]", "f:1", "no name of a store"},
+			Bad{"[store.a]\nhold = 3", "f:2", "store.a.hold"}));
+
+TEST(Configuration, AMissingFileIsAnErrorOnlyIfItWasAskedFor)
+{
+	EXPECT_TRUE(readConfig("/nonexistent/x.toml", false));
+	EXPECT_FALSE(readConfig("/nonexistent/x.toml", true));
+}
+
+} // namespace
+} // namespace snapdiff::daemon

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// FakeCarver: volume groups and volumes in memory, which outlive the daemon's parts.
+
+#pragma once
+
+#include "carver.h"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace snapdiff::daemon {
+
+// What LVM would have on its disks.
+struct FakeLvm
+{
+	static constexpr uint64_t extent = 8192; // 4 MiB
+
+	struct Group
+	{
+		uint64_t size = 0;
+		uint64_t free = 0;
+		dm::DeviceNumber disk;
+	};
+
+	void addGroup(const std::string &vg, uint64_t sectors, dm::DeviceNumber disk);
+	// A tagged LV that is there already.
+	CarvedVolume &addVolume(const std::string &vg, uint64_t sectors, bool ours);
+	bool has(const std::string &name) const;
+
+	std::map<std::string, Group> groups;
+	std::vector<CarvedVolume> volumes;
+	uint32_t nextMinor = 100;
+	unsigned nextName = 0;
+};
+
+class FakeCarver : public Carver
+{
+public:
+	explicit FakeCarver(FakeLvm &lvm) : lvm_(lvm) {}
+
+	bool busy() const override { return busy_; }
+	void ask(const CarverRequest &request) override;
+	bool hasReply() const override { return reply_.has_value(); }
+	std::optional<CarverReply> takeReply() override;
+
+	// Does what was asked.  Without it nothing ever comes back.
+	void work();
+
+	std::vector<CarverRequest> requests;
+
+	// Errors for the next requests of a kind; 0 lets one pass.
+	std::map<CarverRequest::Kind, std::deque<int>> errors;
+	// A VG on which every carve fails so.
+	std::map<std::string, int> brokenGroups;
+
+	// Called before and after the work; may throw to play a SIGKILL.
+	std::function<void()> onWork;
+
+private:
+	CarverReply carry(const CarverRequest &request);
+	CarverReply carve(const CarverRequest &request);
+	CarverReply remove(const CarverRequest &request);
+	CarverReply list(const CarverRequest &request) const;
+
+	FakeLvm &lvm_;
+	bool busy_ = false;
+	CarverRequest request_;
+	std::optional<CarverReply> reply_;
+};
+
+} // namespace snapdiff::daemon

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// LVM: reports as LVM 2.03.16 prints them, and what is run.
+
+#include "lvm/lvm.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <deque>
+
+using namespace snapdiff;
+using namespace snapdiff::lvm;
+
+// Printed by lvm 2.03.16 in the guest; "home" has two segments.
+static const char *const volumesJson = R"json({
+      "report": [
+          {
+              "lv": [
+                  {"vg_name":"vg0", "lv_name":"home", "lv_size":"209715200", "lv_active":"active", "lv_kernel_major":"253", "lv_kernel_minor":"0", "lv_path":"/dev/vg0/home", "lv_dm_path":"/dev/mapper/vg0-home", "lv_tags":"", "devices":"/dev/vda(0)"},
+                  {"vg_name":"vg0", "lv_name":"home", "lv_size":"209715200", "lv_active":"active", "lv_kernel_major":"253", "lv_kernel_minor":"0", "lv_path":"/dev/vg0/home", "lv_dm_path":"/dev/mapper/vg0-home", "lv_tags":"", "devices":"/dev/vdb(3)"},
+                  {"vg_name":"vg0", "lv_name":"snapdiff.1", "lv_size":"4194304", "lv_active":"", "lv_kernel_major":"-1", "lv_kernel_minor":"-1", "lv_path":"/dev/vg0/snapdiff.1", "lv_dm_path":"/dev/mapper/vg0-snapdiff.1", "lv_tags":"other,snapdiff", "devices":"/dev/vda(50)"}
+              ]
+          }
+      ]
+  }
+)json";
+
+static const char *const groupsJson =
+	R"json({"report":[{"vg":[{"vg_name":"vg0", "vg_size":"2143289344", "vg_free":"1933574144", "vg_extent_size":"4194304", "vg_missing_pv_count":"0"}]}]})json";
+
+TEST(LvmReport, VolumesAreReadWithAllTheirSegments)
+{
+	const Result<std::vector<Volume>> volumes = parseVolumes(volumesJson);
+	ASSERT_TRUE(volumes) << volumes.error().message();
+	ASSERT_EQ(2U, volumes->size());
+	const Volume &home = volumes->at(0);
+	EXPECT_EQ("vg0/home", home.fullName());
+	EXPECT_EQ(209715200U, home.sizeBytes);
+	EXPECT_TRUE(home.active);
+	EXPECT_EQ((dm::DeviceNumber{253, 0}), home.number);
+	EXPECT_EQ((std::vector<std::string>{"/dev/vda", "/dev/vdb"}), home.devices);
+	const Volume &range = volumes->at(1);
+	EXPECT_FALSE(range.number);
+	EXPECT_FALSE(range.active);
+	EXPECT_TRUE(range.hasTag("snapdiff"));
+	EXPECT_FALSE(range.hasTag("snap"));
+}
+
+TEST(LvmReport, GroupsAndPhysicalVolumes)
+{
+	const auto groups = parseVolumeGroups(groupsJson);
+	ASSERT_TRUE(groups);
+	EXPECT_EQ(1933574144U, groups->at(0).freeBytes);
+	const auto volumes = parsePhysicalVolumes(
+		R"json({"report":[{"pv":[{"pv_name":"/dev/vdc","vg_name":"","pv_size":"1","pv_free":"1"}]}]})json");
+	ASSERT_TRUE(volumes);
+	EXPECT_EQ("", volumes->at(0).vg);
+}
+
+TEST(LvmReport, NumbersMayBeNumbersInNewerVersions)
+{
+	const auto groups = parseVolumeGroups(
+		R"json({"report":[{"vg":[{"vg_name":"v","vg_size":8,"vg_free":4,"vg_extent_size":4,"vg_missing_pv_count":1}]}]})json");
+	ASSERT_TRUE(groups);
+	EXPECT_EQ(8U, groups->at(0).sizeBytes);
+	EXPECT_TRUE(groups->at(0).partial);
+}
+
+TEST(LvmReport, WhatIsNoReportIsRefused)
+{
+	for (const char *bad :
+	     {"", "x", "[]", "{}", R"json({"report":1})json", R"json({"report":[1]})json",
+	      R"json({"report":[{"vg":{}}]})json", R"json({"report":[{"vg":[1]}]})json",
+	      R"json({"report":[{"vg":[{}]}]})json",
+	      R"json({"report":[{"vg":[{"vg_name":"v","vg_size":"8B","vg_free":"4","vg_extent_size":"4","vg_missing_pv_count":"0"}]}]})json"}) {
+		const auto groups = parseVolumeGroups(bad);
+		ASSERT_FALSE(groups) << bad;
+		EXPECT_EQ(EPROTO, groups.error().errnum());
+	}
+}
+
+// Answers in the order in which it was told to; notes what it was asked.
+class ScriptedRunner : public Runner
+{
+public:
+	Result<Finished> run(const Command &command) override
+	{
+		asked.push_back(commandLine(command));
+		if (answers.empty())
+			return Error(ENOENT, "run lvm", "no such program");
+		Finished next = answers.front();
+		answers.pop_front();
+		return next;
+	}
+
+	std::deque<Finished> answers;
+	std::vector<std::string> asked;
+};
+
+TEST(Lvm, CarvesUnderTheLowestFreeNumber)
+{
+	ScriptedRunner runner;
+	runner.answers = {
+		{0, volumesJson, ""},
+		{0, "", ""},
+		{0,
+		 R"json({"report":[{"lv":[{"vg_name":"vg0","lv_name":"snapdiff.0","lv_size":"4194304","lv_active":"active","lv_kernel_major":"253","lv_kernel_minor":"9","lv_path":"p","lv_dm_path":"d","lv_tags":"snapdiff","devices":"/dev/vda(9)"}]}]})json",
+		 ""}};
+	Lvm lvm(runner);
+	const Result<Volume> made = lvm.carve({"vg0", 4194304, {}, {}, {}});
+	ASSERT_TRUE(made) << made.error().message();
+	EXPECT_EQ("snapdiff.0", made->name);
+	EXPECT_NE(std::string::npos,
+		  runner.asked[1].find("--yes -Wy -Zy --addtag snapdiff --name snapdiff.0 --size "
+				       "4194304b vg0"))
+		<< runner.asked[1];
+	EXPECT_NE(std::string::npos, runner.asked[1].find("backup=0 archive=0"));
+}
+
+TEST(Lvm, SaysWhatIsMissing)
+{
+	ScriptedRunner none;
+	const auto groups = Lvm(none).volumeGroups();
+	ASSERT_FALSE(groups);
+	EXPECT_NE(std::string::npos, groups.error().next().find("lvm2"));
+
+	ScriptedRunner full;
+	full.answers = {
+		{5, "",
+		 "  Volume group \"vg0\" has insufficient free space (3 extents): 9 required.\n"}};
+	const auto made = Lvm(full).carve({"vg0", 1, {}, {}, "x"});
+	ASSERT_FALSE(made);
+	EXPECT_EQ(ErrorKind::NoSpace, made.error().kind());
+
+	ScriptedRunner taken;
+	taken.answers = {
+		{5, "", "  Logical Volume \"x\" already exists in volume group \"vg0\"\n"}};
+	const auto again = Lvm(taken).carve({"vg0", 1, {}, {}, "x"});
+	ASSERT_FALSE(again);
+	EXPECT_EQ(ErrorKind::Busy, again.error().kind());
+}
+
+TEST(Lvm, RemovesOnlyWhatItCarved)
+{
+	ScriptedRunner runner;
+	Volume home;
+	home.vg = "vg0";
+	home.name = "home";
+	EXPECT_FALSE(Lvm(runner).remove(home));
+	EXPECT_TRUE(runner.asked.empty());
+}
+
+TEST(Lvm, KnowsWhatNoStoreUses)
+{
+	const auto volumes = parseVolumes(volumesJson);
+	const auto unused =
+		unusedVolumes(*volumes, [](dm::DeviceNumber n) { return n.minor == 0; });
+	ASSERT_EQ(1U, unused.size());
+	EXPECT_EQ("snapdiff.1", unused[0].name);
+}

@@ -14,7 +14,8 @@ constexpr uint32_t all = 0;
 
 using ExtensionRow = sdbus::Struct<uint64_t, uint64_t, std::string, std::string, std::string,
 				   uint64_t, uint64_t>;
-using EventRow = sdbus::Struct<uint64_t, uint64_t, std::string, std::string, std::string, std::string>;
+using EventRow =
+	sdbus::Struct<uint64_t, uint64_t, std::string, std::string, std::string, std::string>;
 using ProblemRow = sdbus::Struct<std::string, std::string>;
 
 Trouble from(const sdbus::Error &error)
@@ -39,8 +40,8 @@ Bus::Bus() : proxy_(std::make_unique<Proxy>())
 {
 	try {
 		proxy_->connection = sdbus::createSystemBusConnection();
-		proxy_->daemon = sdbus::createProxy(*proxy_->connection, "org.snapdiff1",
-						    "/org/snapdiff1");
+		proxy_->daemon =
+			sdbus::createProxy(*proxy_->connection, "org.snapdiff1", "/org/snapdiff1");
 	} catch (const sdbus::Error &error) {
 		throw from(error);
 	}
@@ -78,7 +79,9 @@ std::vector<Extension> Bus::extensions()
 	std::vector<ExtensionRow> rows;
 	std::vector<Extension> extensions;
 	try {
-		proxy_->daemon->callMethod("RecentExtensions").onInterface(manager).withArguments(all)
+		proxy_->daemon->callMethod("RecentExtensions")
+			.onInterface(manager)
+			.withArguments(all)
 			.storeResultsTo(rows);
 	} catch (const sdbus::Error &error) {
 		throw from(error);
@@ -94,7 +97,9 @@ std::vector<DaemonEvent> Bus::events()
 	std::vector<EventRow> rows;
 	std::vector<DaemonEvent> events;
 	try {
-		proxy_->daemon->callMethod("RecentEvents").onInterface(manager).withArguments(all)
+		proxy_->daemon->callMethod("RecentEvents")
+			.onInterface(manager)
+			.withArguments(all)
 			.storeResultsTo(rows);
 	} catch (const sdbus::Error &error) {
 		throw from(error);

@@ -55,8 +55,8 @@ std::string lineOf(const Words &words)
 void demandSuccess(const Words &words, const Finished &finished)
 {
 	if (!finished.ok())
-		throw Trouble(lineOf(words) + " ended with status " + std::to_string(finished.code) +
-			      ": " + finished.err + finished.out);
+		throw Trouble(lineOf(words) + " ended with status " +
+			      std::to_string(finished.code) + ": " + finished.err + finished.out);
 }
 
 std::vector<char *> pointersTo(const Words &words)

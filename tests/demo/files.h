@@ -22,7 +22,8 @@ using KnownFiles = std::vector<KnownFile>;
 uint64_t bytesIn(const KnownFiles &files);
 
 // Writes one file over whatever is there, fsyncs it, and returns what it is now.
-KnownFile writeFile(const std::string &root, const std::string &name, uint64_t bytes, uint64_t seed);
+KnownFile writeFile(const std::string &root, const std::string &name, uint64_t bytes,
+		    uint64_t seed);
 
 // Files of differing sizes, about so many bytes together.
 KnownFiles writeFiles(const std::string &root, const std::string &folder, uint64_t bytes,

@@ -41,7 +41,9 @@ std::vector<std::string> warningLines()
 
 } // namespace
 
-KernelLog::KernelLog() : before_(warningLines()) {}
+KernelLog::KernelLog() : before_(warningLines())
+{
+}
 
 std::vector<std::string> KernelLog::warnings() const
 {

@@ -67,8 +67,8 @@ void mountVolumes(const Volumes &volumes)
 	for (const Volume &volume : volumes) {
 		std::filesystem::create_directories(volume.mountPoint);
 		// The guest's mount(8) would read the host's fstab.
-		if (mount(volume.device().c_str(), volume.mountPoint.c_str(), volume.type.c_str(), 0,
-			  nullptr) != 0)
+		if (mount(volume.device().c_str(), volume.mountPoint.c_str(), volume.type.c_str(),
+			  0, nullptr) != 0)
 			throw systemTrouble("mount " + volume.device());
 	}
 }

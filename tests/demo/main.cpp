@@ -11,13 +11,12 @@
 
 namespace {
 
-constexpr const char *usage =
-	"Usage: snapdiff-demo tell|prepare FOLDER\n"
-	"The part of ./demo that runs in the guest.\n"
-	"\n"
-	"  tell      the main job, with a verdict\n"
-	"  prepare   only volumes, file systems and snapdiffd\n"
-	"  FOLDER    for pictures and logs\n";
+constexpr const char *usage = "Usage: snapdiff-demo tell|prepare FOLDER\n"
+			      "The part of ./demo that runs in the guest.\n"
+			      "\n"
+			      "  tell      the main job, with a verdict\n"
+			      "  prepare   only volumes, file systems and snapdiffd\n"
+			      "  FOLDER    for pictures and logs\n";
 
 // It writes over whole disks, so it runs in our guest only.
 bool isLab()

@@ -27,8 +27,7 @@ std::string recordText(uint64_t number)
 				   static_cast<unsigned long long>(number));
 	fingerprint.add(text, static_cast<size_t>(length));
 	length += std::snprintf(text + length, sizeof(text) - static_cast<size_t>(length),
-				"%016llx\n",
-				static_cast<unsigned long long>(fingerprint.value()));
+				"%016llx\n", static_cast<unsigned long long>(fingerprint.value()));
 	return {text, static_cast<size_t>(length)};
 }
 
@@ -66,8 +65,8 @@ RecordWriter::RecordWriter(const std::string &fileA, const std::string &fileB)
 {
 	const std::string names[] = {fileA, fileB};
 	for (int i = 0; i < 2; i++) {
-		files_[i] = open(names[i].c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC,
-				 0644);
+		files_[i] = open(names[i].c_str(),
+				 O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644);
 		if (files_[i] < 0)
 			throw systemTrouble("create " + names[i]);
 	}

@@ -57,13 +57,13 @@ struct RecordFindings
 	uint64_t onA = 0;
 	uint64_t onB = 0;
 	uint64_t newest = 0;
-	uint64_t malformed = 0;       // lines that are no record, or of the wrong volume
-	uint64_t missing = 0;         // acknowledged before the take, not there
-	uint64_t late = 0;            // issued after the take, there
-	uint64_t torn = 0;            // there without their predecessor
-	uint64_t tornOnB = 0;         // of these, on B
+	uint64_t malformed = 0; // lines that are no record, or of the wrong volume
+	uint64_t missing = 0;	// acknowledged before the take, not there
+	uint64_t late = 0;	// issued after the take, there
+	uint64_t torn = 0;	// there without their predecessor
+	uint64_t tornOnB = 0;	// of these, on B
 	uint64_t acknowledgedBefore = 0;
-	uint64_t undecided = 0;       // under way while the take was: may be there or not
+	uint64_t undecided = 0; // under way while the take was: may be there or not
 };
 
 // The take happened between begin and end.

@@ -32,7 +32,7 @@ uint64_t roomIn(const std::string &root)
 } // namespace
 
 Rewrite::Rewrite(std::string root, KnownFiles old, uint64_t seed)
-    : root_(std::move(root)), old_(std::move(old)), seed_(seed), began_(elapsed())
+	: root_(std::move(root)), old_(std::move(old)), seed_(seed), began_(elapsed())
 {
 	thread_ = std::thread([this] { work(); });
 }

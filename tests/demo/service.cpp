@@ -98,11 +98,11 @@ void Service::release()
 }
 
 Picture::Picture(const std::string &results, const std::string &name)
-    : results_(results), name_(name),
-      gui_({"snapdiff-gui", "--screenshot", results + "/" + name, "--after", "4000", "--size",
-	    "1280x800"},
-	   results + "/snapdiff-gui.log",
-	   {"QT_QPA_PLATFORM=offscreen", "HOME=/root", "XDG_RUNTIME_DIR=" + privateFolder()})
+	: results_(results), name_(name),
+	  gui_({"snapdiff-gui", "--screenshot", results + "/" + name, "--after", "4000", "--size",
+		"1280x800"},
+	       results + "/snapdiff-gui.log",
+	       {"QT_QPA_PLATFORM=offscreen", "HOME=/root", "XDG_RUNTIME_DIR=" + privateFolder()})
 {
 }
 

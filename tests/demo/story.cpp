@@ -50,8 +50,8 @@ std::string listed(const std::vector<std::string> &lines)
 
 std::string seen(const FileFindings &found)
 {
-	std::string text = std::to_string(found.matching) + " of " +
-			   counted(found.files, "file") + ", " + mib(found.bytes);
+	std::string text = std::to_string(found.matching) + " of " + counted(found.files, "file") +
+			   ", " + mib(found.bytes);
 	if (!found.firstWrong.empty())
 		text += "; " + found.firstWrong;
 	return text;
@@ -210,9 +210,9 @@ void Story::mountImages()
 void Story::lookAtRecords()
 {
 	heading("What the images hold");
-	const RecordFindings found = findRecords(
-		writer_->times(), images_[0] + "/" + recordFile, images_[1] + "/" + recordFile,
-		takeBegan_, takeEnded_);
+	const RecordFindings found =
+		findRecords(writer_->times(), images_[0] + "/" + recordFile,
+			    images_[1] + "/" + recordFile, takeBegan_, takeEnded_);
 
 	say("records in the images: " + std::to_string(found.onA) + " and " +
 	    std::to_string(found.onB) + ", the newest is number " + std::to_string(found.newest) +
@@ -361,7 +361,8 @@ void Story::endService()
 {
 	judgePicture("3-after.png");
 	const int status = service_->end();
-	verdict_.check(status == 0, "snapdiffd ends when asked to", "status " + std::to_string(status));
+	verdict_.check(status == 0, "snapdiffd ends when asked to",
+		       "status " + std::to_string(status));
 }
 
 void Story::judgeLeftovers()

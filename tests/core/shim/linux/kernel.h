@@ -10,10 +10,10 @@
 #define SHIM_LINUX_KERNEL_H
 
 #include <limits.h>
+#include <linux/types.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <linux/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,10 +35,10 @@ static inline bool shim_warn_on(bool condition, const char *what, const char *fi
 
 #define WARN_ON(condition) shim_warn_on(!!(condition), #condition, __FILE__, __LINE__)
 #define WARN_ON_ONCE(condition) WARN_ON(condition)
-#define BUG_ON(condition) \
-	do { \
-		if (__builtin_expect(!!(condition), 0)) \
-			shim_bug(#condition, __FILE__, __LINE__); \
+#define BUG_ON(condition)                                                                          \
+	do {                                                                                       \
+		if (__builtin_expect(!!(condition), 0))                                            \
+			shim_bug(#condition, __FILE__, __LINE__);                                  \
 	} while (0)
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -47,27 +47,37 @@ static inline bool shim_warn_on(bool condition, const char *what, const char *fi
 #define U32_MAX (~(u32)0)
 #define U64_MAX (~(u64)0)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
+#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 
-#define container_of(pointer, type, member) \
+#define container_of(pointer, type, member)                                                        \
 	((type *)((char *)(pointer) - __builtin_offsetof(type, member)))
 
 /* C++ has its own, under the same names */
 #ifndef __cplusplus
-#define min_t(type, a, b) ({ type min_a_ = (a), min_b_ = (b); min_a_ < min_b_ ? min_a_ : min_b_; })
-#define max_t(type, a, b) ({ type max_a_ = (a), max_b_ = (b); max_a_ > max_b_ ? max_a_ : max_b_; })
-/* as the kernel's: no mixing of types */
-#define min(a, b) \
-	({ \
-		_Static_assert(__builtin_types_compatible_p(__typeof__((a) + 0), \
-							    __typeof__((b) + 0)), "min"); \
-		min_t(__typeof__((a) + 0), a, b); \
+#define min_t(type, a, b)                                                                          \
+	({                                                                                         \
+		type min_a_ = (a), min_b_ = (b);                                                   \
+		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
 	})
-#define max(a, b) \
-	({ \
-		_Static_assert(__builtin_types_compatible_p(__typeof__((a) + 0), \
-							    __typeof__((b) + 0)), "max"); \
-		max_t(__typeof__((a) + 0), a, b); \
+#define max_t(type, a, b)                                                                          \
+	({                                                                                         \
+		type max_a_ = (a), max_b_ = (b);                                                   \
+		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
+	})
+/* as the kernel's: no mixing of types */
+#define min(a, b)                                                                                  \
+	({                                                                                         \
+		_Static_assert(                                                                    \
+			__builtin_types_compatible_p(__typeof__((a) + 0), __typeof__((b) + 0)),    \
+			"min");                                                                    \
+		min_t(__typeof__((a) + 0), a, b);                                                  \
+	})
+#define max(a, b)                                                                                  \
+	({                                                                                         \
+		_Static_assert(                                                                    \
+			__builtin_types_compatible_p(__typeof__((a) + 0), __typeof__((b) + 0)),    \
+			"max");                                                                    \
+		max_t(__typeof__((a) + 0), a, b);                                                  \
 	})
 #endif
 

@@ -52,14 +52,14 @@ static inline void list_del_init(struct list_head *entry)
 #define list_first_entry(head, type, member) list_entry((head)->next, type, member)
 #define shim_list_next(e, member) list_entry((e)->member.next, __typeof__(*(e)), member)
 
-#define list_for_each_entry(e, head, member) \
-	for (e = list_entry((head)->next, __typeof__(*(e)), member); &(e)->member != (head); \
+#define list_for_each_entry(e, head, member)                                                       \
+	for (e = list_entry((head)->next, __typeof__(*(e)), member); &(e)->member != (head);       \
 	     e = shim_list_next(e, member))
-#define list_for_each_entry_continue(e, head, member) \
+#define list_for_each_entry_continue(e, head, member)                                              \
 	for (e = shim_list_next(e, member); &(e)->member != (head); e = shim_list_next(e, member))
-#define list_for_each_entry_safe(e, after, head, member) \
-	for (e = list_entry((head)->next, __typeof__(*(e)), member), \
-	    after = shim_list_next(e, member); \
+#define list_for_each_entry_safe(e, after, head, member)                                           \
+	for (e = list_entry((head)->next, __typeof__(*(e)), member),                               \
+	    after = shim_list_next(e, member);                                                     \
 	     &(e)->member != (head); e = after, after = shim_list_next(after, member))
 
 #endif /* SHIM_LINUX_LIST_H */

@@ -20,7 +20,8 @@ typedef long long s64;
 
 typedef unsigned int gfp_t;
 
-struct list_head {
+struct list_head
+{
 	struct list_head *next, *prev;
 };
 

@@ -22,6 +22,7 @@ using Stores = std::vector<const model::Store *>;
 static std::vector<std::string> namesOf(const std::vector<dm::SnapshotOrigin> &origins)
 {
 	std::vector<std::string> names;
+	names.reserve(origins.size());
 	for (const dm::SnapshotOrigin &origin : origins)
 		names.push_back(origin.name);
 	return names;

@@ -49,7 +49,7 @@ Outcome runUmount(Session &session)
 	}
 
 	std::vector<std::string> unmounted;
-	const Outcome outcome =
+	Outcome outcome =
 		forEach(session, choice->origins, [&](const std::string &origin) -> Result<> {
 			const model::Image *image = imageOf(*choice, origin);
 			if (!image)

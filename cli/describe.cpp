@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace snapdiff::cli {
 
@@ -36,11 +37,10 @@ std::string bar(const dm::Summary &summary)
 	constexpr size_t cells = 30;
 
 	const auto part = [&](uint64_t sectors) {
-		return summary.capacity == 0
-			       ? size_t{0}
-			       : static_cast<size_t>(static_cast<double>(sectors) * cells /
-							     static_cast<double>(summary.capacity) +
-						     0.5);
+		return summary.capacity == 0 ? size_t{0}
+					     : static_cast<size_t>(std::lround(
+						       static_cast<double>(sectors) * cells /
+						       static_cast<double>(summary.capacity)));
 	};
 	const size_t used = std::min(part(summary.used), cells);
 	const size_t unusable = std::min(part(summary.unusable), cells - used);
@@ -110,9 +110,9 @@ void addSnapshotLines(Lines &lines, const model::Store &store, UnitChoice units)
 {
 	for (const model::Snapshot &snapshot : store.snapshots) {
 		const dm::SnapshotStatus &s = snapshot.status;
-		lines.add("snapshot",
-			  fmt::format("{}, {}, {}, {} its own, of {}", s.name, formatUtc(s.takenAt),
-				      stateOf(s), size(s.own, units), originsOf(s)));
+		lines.add("snapshot", fmt::format("{}, {}, {}, {} its own, of {}", s.name,
+						  formatUtc(static_cast<int64_t>(s.takenAt)),
+						  stateOf(s), size(s.own, units), originsOf(s)));
 	}
 }
 
@@ -196,7 +196,7 @@ std::string describe(const model::Snapshot &snapshot, const model::Store &store,
 	Lines lines;
 	lines.title("snapshot " + s.name);
 	lines.add("store", store.name);
-	lines.add("taken", formatUtc(s.takenAt));
+	lines.add("taken", formatUtc(static_cast<int64_t>(s.takenAt)));
 	lines.add("state", stateOf(s));
 	lines.add("own", size(s.own, units));
 	for (const dm::SnapshotOrigin &origin : s.origins)

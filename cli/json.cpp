@@ -161,7 +161,7 @@ Node nodeOf(const model::Snapshot &snapshot, const model::Store &store)
 		images.push_back(nodeOf(image));
 	return Node::Fields{{"name", s.name},
 			    {"store", store.name},
-			    {"time", formatUtc(s.takenAt)},
+			    {"time", formatUtc(static_cast<int64_t>(s.takenAt))},
 			    {"own_bytes", bytesOf(s.own)},
 			    {"state", dm::word(s.state)},
 			    {"cause", dm::word(s.cause)},

@@ -50,6 +50,7 @@ function(snapdiff_add_guest_test name)
 			TEST_PREFIX ${prefix}
 			TEST_LIST ${name}_${kernel}_tests
 			EXTRA_ARGS --lab-results=${results}
+			NO_PRETTY_VALUES
 			DISCOVERY_TIMEOUT 60
 			PROPERTIES LABELS guest TIMEOUT 60 FIXTURES_REQUIRED guest_${kernel})
 	endforeach()

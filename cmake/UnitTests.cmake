@@ -39,6 +39,7 @@ function(snapdiff_add_unit_test name)
 	# A case that skips itself is shown as skipped: gtest_discover_tests() sees to that.
 	gtest_discover_tests(${name}
 		TEST_PREFIX ${prefix}.
+		NO_PRETTY_VALUES
 		DISCOVERY_TIMEOUT 60
 		PROPERTIES ${properties})
 endfunction()

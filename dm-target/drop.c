@@ -19,6 +19,7 @@ void sd_release_waiters(struct sd_store *s)
 	struct sd_job *job, *next;
 	LIST_HEAD(list);
 
+	sd_image_writers_wake(s);
 	list_splice_init(&s->buffer_waiters, &list);
 	list_splice_init(&s->place_waiters, &list); /* who waits for a place came first */
 	list_for_each_entry_safe(job, next, &list, wait) {
@@ -34,6 +35,18 @@ void sd_hold_work(struct work_struct *work)
 	write_seqlock(&s->lock);
 	sd_store_act(s, sd_policy_timer(&s->policy, sd_now_ms()));
 	write_sequnlock(&s->lock);
+}
+
+/* Places of the overlays of its images: they are free when it has ended. */
+static u64 places_of_overlays(struct sd_store *s, const struct sd_snapshot *snap)
+{
+	const struct sd_overlay *ov;
+	u64 places = 0;
+
+	list_for_each_entry(ov, &s->overlays, link)
+		if (ov->snap == snap)
+			places += sd_overlay_places(ov);
+	return places;
 }
 
 /* Places that would be free if all live snapshots up to this one ended. */
@@ -54,6 +67,8 @@ static u64 freed_upto(struct sd_store *s, const struct sd_snapshot *upto)
 			places += sd_map_own_upto(o->map, snap->layer);
 			spin_unlock(&o->map_lock);
 		}
+		if (sd_snapshot_live(snap))
+			places += places_of_overlays(s, snap);
 		if (snap == upto)
 			break;
 	}
@@ -119,16 +134,19 @@ static void reap_ended(struct sd_store *s)
 			break;
 		for (i = 0; i < snap->count; i++)
 			sd_origin_reap(snap->of[i].origin);
+		sd_overlays_reap(snap);
 		sd_snapshot_put(snap);
 	}
 }
 
-/* Places that come free as soon as their segment's write is done. */
+/* Places that come free as soon as a segment's write, or one in place, is done. */
 static bool places_coming(const struct sd_store *s)
 {
 	const struct sd_segment *seg;
 	u32 i;
 
+	if (s->overlays_waiting)
+		return true;
 	list_for_each_entry(seg, &s->segments, link)
 		for (i = 0; i < seg->used; i++)
 			if (seg->parts[i].state == SD_PART_DEAD &&

@@ -314,6 +314,7 @@ static bool publish(struct sd_job *job)
 		sd_place_t place = sd_place(seg->run.slot, seg->run.index + job->part + i);
 
 		part->origin = o;
+		part->overlay = NULL;
 		part->chunk = job->run_first + i;
 		part->layer = layer;
 		part->state = SD_PART_DEAD;

@@ -111,6 +111,60 @@ static int check_device(struct dm_target *ti, struct block_device *bdev, u64 sta
 	return 0;
 }
 
+static int check_overlaps(dev_t self, u64 disk_dev, u64 disk_start, u64 len,
+			  const struct sd_origin *except, const char **why)
+{
+	*why = "the origin shares sectors with another origin";
+	if (sd_conflict_origins(disk_dev, disk_start, len, except))
+		return -EEXIST;
+	*why = "the origin shares sectors with a range of a store";
+	if (sd_conflict_ranges(disk_dev, disk_start, len))
+		return -EEXIST;
+	*why = "the device is a range of a store";
+	return sd_is_range_device(self) ? -EBUSY : 0;
+}
+
+/*
+ * A longer table of an origin that exists.  What its resume needs is made now,
+ * for that cannot fail; from now on no range may lie in the new part.
+ */
+static int prepare_growth(struct sd_origin_target *ot, struct sd_origin *o, const char **why)
+{
+	u64 len = ot->ti->len;
+	int r;
+
+	r = check_overlaps(o->devt, o->disk_dev, o->disk_start, len, o, why);
+	if (r)
+		return r;
+	*why = "no memory for the longer origin";
+	ot->top = sd_map_top_alloc(DIV_ROUND_UP_ULL(len, o->store->chunk));
+	if (!ot->top)
+		return -ENOMEM;
+	o->reach = max(o->reach, len);
+	return 0;
+}
+
+/*
+ * At the resume of a longer table, while nothing is under way.  Snapshots that
+ * exist end where the origin ended at their take; COW goes on there.
+ */
+static void grow(struct sd_origin_target *ot)
+{
+	struct sd_origin *o = ot->origin;
+	u64 len = ot->ti->len;
+
+	if (!ot->top)
+		return;
+	spin_lock(&o->map_lock);
+	if (len > o->size) {
+		ot->top = sd_map_widen(o->map, DIV_ROUND_UP_ULL(len, o->store->chunk), ot->top);
+		WRITE_ONCE(o->size, len);
+	}
+	spin_unlock(&o->map_lock);
+	sd_free(ot->top);
+	ot->top = NULL;
+}
+
 /*
  * The object that this table shows: the one of an earlier table with the same
  * identity, or a new one.  Under sd_registry.
@@ -123,28 +177,26 @@ static int find_or_create(struct sd_origin_target *ot, struct sd_store *s,
 	dev_t self = disk_devt(dm_disk(dm_table_get_md(ti->table)));
 	struct sd_origin *o = sd_origin_find(s, t->name);
 	u64 disk_dev, disk_start;
+	int r;
 
 	sd_disk_place(bdev, t->start, &disk_dev, &disk_start);
 	if (o && o->devt != self) {
 		*why = "the store has an origin of this name on another device";
 		return -EEXIST;
 	}
-	if (o && o->under == bdev->bd_dev && o->start == t->start && o->size == ti->len)
+	if (o && o->under == bdev->bd_dev && o->start == t->start && o->size <= ti->len) {
+		r = o->size < ti->len ? prepare_growth(ot, o, why) : 0;
+		if (r)
+			return r;
 		goto found;
+	}
 	if (o && has_live_snapshot(o)) {
-		*why = "the origin has snapshots: device, start and size cannot change";
+		*why = "the origin has snapshots: device and start cannot change, and it cannot become smaller";
 		return -EBUSY;
 	}
-	*why = "the origin shares sectors with another origin";
-	if (sd_conflict_origins(disk_dev, disk_start, ti->len, o))
-		return -EEXIST;
-	*why = "the origin shares sectors with a range of a store";
-	if (sd_conflict_ranges(disk_dev, disk_start, ti->len))
-		return -EEXIST;
-
-	*why = "the device is a range of a store";
-	if (sd_is_range_device(self))
-		return -EBUSY;
+	r = check_overlaps(self, disk_dev, disk_start, ti->len, o, why);
+	if (r)
+		return r;
 
 	*why = "no memory for the origin";
 	o = origin_create(s, t->name);
@@ -154,6 +206,7 @@ static int find_or_create(struct sd_origin_target *ot, struct sd_store *s,
 	o->under = bdev->bd_dev;
 	o->start = t->start;
 	o->size = ti->len;
+	o->reach = ti->len;
 	o->disk_dev = disk_dev;
 	o->disk_start = disk_start;
 	o->map = sd_map_create(DIV_ROUND_UP_ULL(ti->len, s->chunk));
@@ -287,6 +340,7 @@ static void origin_dtr(struct dm_target *ti)
 	sd_origin_put(o);
 	dm_put_device(ti, ot->dev);
 	dm_put_device(ti, ot->store_dev);
+	sd_free(ot->top);
 	kfree(ot);
 }
 
@@ -460,6 +514,7 @@ static void origin_resume(struct dm_target *ti)
 		o->active->replaced_by = current;
 	o->active = ot;
 	o->bdev = ot->dev->bdev;
+	grow(ot);
 	if (o->detached && ot->made_after == o->detaches)
 		o->detached = false;
 	spin_lock(&o->map_lock);

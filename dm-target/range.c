@@ -76,7 +76,7 @@ bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_
 
 	list_for_each_entry(s, &sd_stores, link)
 		list_for_each_entry(o, &s->origins, link)
-			if (o != except && sd_overlap(o->disk_dev, o->disk_start, o->size, disk_dev,
+			if (o != except && sd_overlap(o->disk_dev, o->disk_start, o->reach, disk_dev,
 						      disk_start, len))
 				return true;
 	return false;

@@ -318,18 +318,18 @@ static enum sd_take open_segment(struct sd_store *s, bool *no_memory)
 	return SD_TAKE_OK;
 }
 
-static void take_parts(struct sd_store *s, struct sd_job *job, u32 want)
+static void take_parts(struct sd_store *s, u32 want, struct sd_taken *t)
 {
 	struct sd_segment *seg = s->open;
 	u32 i;
 
-	job->seg = seg;
-	job->part = seg->used;
-	job->got = min(want, seg->run.count - seg->used);
-	seg->used += job->got;
-	seg->filling += job->got;
-	for (i = 0; i < job->got; i++)
-		seg->parts[job->part + i].state = SD_PART_FILLING;
+	t->seg = seg;
+	t->part = seg->used;
+	t->got = min(want, seg->run.count - seg->used);
+	seg->used += t->got;
+	seg->filling += t->got;
+	for (i = 0; i < t->got; i++)
+		seg->parts[t->part + i].state = SD_PART_FILLING;
 	if (seg->used == seg->run.count)
 		seal(seg);
 }
@@ -340,6 +340,7 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	struct sd_store *s = o->store;
 	enum sd_take result = SD_TAKE_OK;
 	bool dying, no_memory = false;
+	struct sd_taken taken;
 
 	write_seqlock(&s->lock);
 	dying = READ_ONCE(s->dying); /* all snapshots end, no segment may come into being */
@@ -348,8 +349,11 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	while (!s->open && result == SD_TAKE_OK)
 		result = open_segment(s, &no_memory);
 	if (result == SD_TAKE_OK) {
-		take_parts(s, job, want);
+		take_parts(s, want, &taken);
 		write_sequnlock(&s->lock);
+		job->seg = taken.seg;
+		job->part = taken.part;
+		job->got = taken.got;
 		return SD_TAKE_OK;
 	}
 
@@ -366,8 +370,38 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	else
 		wait_for_buffer(s, job);
 	if (no_memory)
-		queue_delayed_work(s->admin_wq, &s->memory_work, MEMORY_RETRY);
+		sd_segment_memory_short(s);
 	write_sequnlock(&s->lock);
+	return result;
+}
+
+void sd_segment_memory_short(struct sd_store *s)
+{
+	queue_delayed_work(s->admin_wq, &s->memory_work, MEMORY_RETRY);
+}
+
+/* The origins come first: their writers in line, and the free space at low water. */
+enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, struct sd_taken *t)
+{
+	enum sd_take result = SD_TAKE_OK;
+	bool no_memory = false;
+
+	t->got = 0;
+	if (READ_ONCE(s->dying))
+		return SD_TAKE_WAIT_BUFFER; /* its snapshot ends */
+	do {
+		if (s->policy.low || (!s->open && !s->space.free) ||
+		    !list_empty(&s->place_waiters))
+			return SD_TAKE_WAIT_PLACE;
+		if (!list_empty(&s->buffer_waiters))
+			return SD_TAKE_WAIT_BUFFER;
+		if (!s->open)
+			result = open_segment(s, &no_memory);
+	} while (!s->open && result == SD_TAKE_OK);
+	if (no_memory)
+		sd_segment_memory_short(s);
+	if (result == SD_TAKE_OK)
+		take_parts(s, want, t);
 	return result;
 }
 
@@ -377,7 +411,7 @@ void sd_segment_wait_for_memory(struct sd_job *job)
 
 	write_seqlock(&s->lock);
 	wait_for_buffer(s, job);
-	queue_delayed_work(s->admin_wq, &s->memory_work, MEMORY_RETRY);
+	sd_segment_memory_short(s);
 	write_sequnlock(&s->lock);
 }
 
@@ -420,10 +454,20 @@ static struct sd_segment *find(struct sd_store *s, sd_place_t place, u32 *part)
 	return NULL;
 }
 
-struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part)
+/* How many places from @place on are in no buffer, if it is not. */
+static void cut_run(struct sd_store *s, sd_place_t place, u32 *run)
 {
 	u32 slot = sd_place_slot(place);
 	u64 index = sd_place_index(place);
+	struct sd_segment *seg;
+
+	list_for_each_entry(seg, &s->segments, link)
+		if (seg->run.slot == slot && seg->run.index > index)
+			*run = min_t(u64, *run, seg->run.index - index);
+}
+
+struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part)
+{
 	struct sd_segment *seg;
 
 	read_seqlock_excl(&s->lock);
@@ -434,11 +478,29 @@ struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *ru
 		read_sequnlock_excl(&s->lock);
 		return seg;
 	}
-	list_for_each_entry(seg, &s->segments, link)
-		if (seg->run.slot == slot && seg->run.index > index)
-			*run = min_t(u64, *run, seg->run.index - index);
+	cut_run(s, place, run);
 	read_sequnlock_excl(&s->lock);
 	return NULL;
+}
+
+enum sd_pin sd_segment_pin(struct sd_overlay *ov, u64 chunk, sd_place_t place, u32 *run,
+			   struct sd_segment **seg, u32 *part)
+{
+	struct sd_store *s = ov->origin->store;
+	struct sd_part *p;
+
+	*seg = find(s, place, part);
+	if (!*seg) {
+		cut_run(s, place, run);
+		return SD_PIN_RANGE;
+	}
+	p = &(*seg)->parts[*part];
+	if (p->state != SD_PART_PUBLISHED || p->overlay != ov || p->chunk != chunk)
+		return SD_PIN_LOST; /* the overlay has ended, and the place is another's */
+	if ((*seg)->writing)
+		return SD_PIN_BUSY;
+	(*seg)->filling++;
+	return SD_PIN_OK;
 }
 
 void sd_range_fail(struct sd_store *s, u32 slot)
@@ -588,33 +650,60 @@ static u32 move_parts(struct sd_segment *seg, u32 part, bool *stuck)
 	return part + n;
 }
 
-/* One exception follows its data; under the publishing lock of its origin. */
+/*
+ * Whose exception, or overlay's chunk, a part is, with a reference.  False: it
+ * is dead.  While it is published its map exists, so under store->lock the
+ * reference can be had.
+ */
+static bool part_get(struct sd_store *s, const struct sd_part *part, struct sd_part *copy)
+{
+	bool published;
+
+	write_seqlock(&s->lock);
+	*copy = *part;
+	published = copy->state == SD_PART_PUBLISHED;
+	if (published && copy->overlay)
+		sd_overlay_get(copy->overlay);
+	else if (published)
+		sd_origin_get(copy->origin);
+	write_sequnlock(&s->lock);
+	return published;
+}
+
+static void part_put(const struct sd_part *copy)
+{
+	if (copy->overlay)
+		sd_overlay_put(copy->overlay);
+	else
+		sd_origin_put(copy->origin);
+}
+
+static struct sd_map *part_map(const struct sd_part *copy, spinlock_t **lock)
+{
+	*lock = copy->overlay ? &copy->overlay->map_lock : &copy->origin->map_lock;
+	return copy->overlay ? copy->overlay->map : copy->origin->map;
+}
+
+/* One exception follows its data; under the publishing lock of its map. */
 void sd_segment_move_part(struct sd_segment *from, u32 a, struct sd_segment *to, u32 b)
 {
 	struct sd_store *s = from->store;
 	struct sd_part *old = &from->parts[a], *new = &to->parts[b];
-	struct sd_origin *o = NULL;
+	struct sd_part copy;
+	spinlock_t *map_lock;
+	struct sd_map *map;
 	bool moved = false;
 
-	write_seqlock(&s->lock);
-	new->state = SD_PART_DEAD;
+	new->state = SD_PART_DEAD; /* nobody looks at it before a place leads here */
 	new->zero = true;
-	if (old->state == SD_PART_PUBLISHED) {
-		o = old->origin;
-		sd_origin_get(o);
-	}
-	write_sequnlock(&s->lock);
-	if (!o)
+	if (!part_get(s, old, &copy))
 		return;
 
-	new->origin = o;
-	new->chunk = old->chunk;
-	new->layer = old->layer;
-	spin_lock(&o->map_lock);
+	map = part_map(&copy, &map_lock);
+	spin_lock(map_lock);
 	write_seqlock(&s->lock);
-	new->state = SD_PART_PUBLISHED;
-	new->zero = false;
-	moved = sd_map_replace(o->map, old->chunk, old->layer,
+	*new = copy;
+	moved = sd_map_replace(map, old->chunk, old->layer,
 			       sd_place(from->run.slot, from->run.index + a),
 			       sd_place(to->run.slot, to->run.index + b));
 	if (moved) {
@@ -625,30 +714,40 @@ void sd_segment_move_part(struct sd_segment *from, u32 a, struct sd_segment *to,
 		new->zero = true;
 	}
 	write_sequnlock(&s->lock);
-	spin_unlock(&o->map_lock);
-	sd_origin_put(o);
+	spin_unlock(map_lock);
+	part_put(&copy);
+}
+
+/* A chunk of an overlay has lost its data: it cannot be read until it is written as a whole. */
+static void lose_overlay_part(struct sd_segment *seg, u32 part, struct sd_overlay *ov)
+{
+	struct sd_store *s = seg->store;
+	struct sd_part *p = &seg->parts[part];
+
+	spin_lock(&ov->map_lock);
+	write_seqlock(&s->lock);
+	if (sd_map_replace(ov->map, p->chunk, p->layer,
+			   sd_place(seg->run.slot, seg->run.index + part), SD_PLACE_BAD))
+		p->state = SD_PART_DEAD;
+	write_sequnlock(&s->lock);
+	spin_unlock(&ov->map_lock);
 }
 
 /* The data has no home: what shows it ends. */
 static void lose_parts(struct sd_segment *seg, u32 part)
 {
-	struct sd_store *s = seg->store;
+	struct sd_part copy;
 
 	for (; part < seg->used; part++) {
-		struct sd_part *p = &seg->parts[part];
-		struct sd_origin *o = NULL;
-
-		write_seqlock(&s->lock);
-		if (p->state == SD_PART_PUBLISHED) {
-			o = p->origin;
-			sd_origin_get(o);
-		}
-		write_sequnlock(&s->lock);
-		if (!o)
+		if (!part_get(seg->store, &seg->parts[part], &copy))
 			continue;
-		sd_place_lost(o, p->chunk, sd_place(seg->run.slot, seg->run.index + part),
-			      SD_CAUSE_STORE_WRITE);
-		sd_origin_put(o);
+		if (copy.overlay)
+			lose_overlay_part(seg, part, copy.overlay);
+		else
+			sd_place_lost(copy.origin, copy.chunk,
+				      sd_place(seg->run.slot, seg->run.index + part),
+				      SD_CAUSE_STORE_WRITE);
+		part_put(&copy);
 	}
 }
 

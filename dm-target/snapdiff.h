@@ -4,13 +4,16 @@
  *
  *	store-target.c	table, messages, status of a store	}
  *	origin.c	a write to a live volume		} device-mapper's side
- *	image.c		a read of the past			}
+ *	image.c		reads of the past, writes to an overlay	}
  *	store.c		life of a store, its instances and events
  *	range.c		devices of ranges; extend
  *	segment.c	buffers: places with pages, written as one
  *	job.c		carries out the steps of a COW job (core/cow.c)
  *	passdown.c	discards that are not copied
  *	gate.c		what a write passes, and a take closes
+ *	image-read.c	where an image's data is
+ *	image-write.c	steps of a write to an image
+ *	overlay.c	what was written to an image
  *	snapshot.c	life of a snapshot, its end, and reaping
  *	take.c		N origins at one instant
  *	drop.c		hold, overflow, stall
@@ -29,7 +32,7 @@
  *	sd_registry	    which stores, origins, instances, images and ranges
  *			    exist.  Held while devices are opened, never while
  *			    waiting for I/O or for reaping: extend wants it.
- *	origin->map_lock    the chunk map; spinlock, process context.  "The
+ *	origin->map_lock    (and an overlay's) the chunk map; spinlock, process context.  "The
  *			    publishing lock": publishing, takes and ends of
  *			    snapshots exclude each other here.
  *	store->lock	    space, policy, segments, waiting jobs; seqlock, process
@@ -76,6 +79,7 @@
 
 struct sd_job;
 struct sd_origin;
+struct sd_overlay;
 struct sd_segment;
 struct sd_store;
 
@@ -133,6 +137,7 @@ struct sd_store {
 
 	/* under snap_mutex */
 	struct list_head snapshots;	/* struct sd_snapshot.link, oldest first */
+	struct list_head overlays;	/* struct sd_overlay.link */
 	u32 nr_snapshots;
 	u32 last_layer;
 
@@ -147,6 +152,8 @@ struct sd_store {
 	struct list_head held;		/* struct sd_job.held_link: all counted as held */
 	struct list_head place_waiters;	/* struct sd_job.wait: for a free place */
 	struct list_head buffer_waiters; /* struct sd_job.wait: for a buffer */
+	struct list_head image_writers;	/* struct sd_read.wait: for a place, buffer or segment */
+	u32 overlays_waiting;		/* ended, but a write in place is under way */
 	unsigned long buffer_freed;	/* jiffies of the last release of a buffer */
 	unsigned long buffer_wanted;	/* jiffies since somebody waits for one */
 	struct page **spare;		/* pages for one segment when memory is short */
@@ -160,7 +167,7 @@ struct sd_store {
 	char why[160];			/* under event_mutex: see message "why" */
 
 	struct workqueue_struct *job_wq;	/* COW jobs: reads, releases */
-	struct workqueue_struct *read_wq;	/* image reads the slow way: they block */
+	struct workqueue_struct *image_wq;	/* reads and writes of images that block */
 	struct workqueue_struct *write_wq;	/* segment writes and their ends */
 	struct workqueue_struct *admin_wq;	/* reaping, drops, events */
 	struct work_struct event_work;
@@ -169,11 +176,12 @@ struct sd_store {
 	struct delayed_work age_work;
 	struct delayed_work stall_work;
 	struct delayed_work memory_work;
+	struct delayed_work image_work;
 
 	struct work_struct free_work;
 
 	struct bio_set bios;
-	atomic_t range_reads;		/* image reads under way on ranges */
+	atomic_t range_reads;		/* image reads, and writes in place, under way on ranges */
 	wait_queue_head_t idle;		/* segments empty, range_reads zero */
 };
 
@@ -239,6 +247,7 @@ enum sd_part_state {
 
 struct sd_part {
 	struct sd_origin *origin;
+	struct sd_overlay *overlay; /* NULL: an exception of the origin */
 	u64 chunk;
 	u32 layer;
 	u8 state;		/* enum sd_part_state; under store->lock */
@@ -285,6 +294,18 @@ enum sd_take { SD_TAKE_OK, SD_TAKE_WAIT_BUFFER, SD_TAKE_WAIT_PLACE };
  * job stands in store->waiters already and is run again when it may succeed.
  */
 enum sd_take sd_segment_take(struct sd_job *job, u32 want);
+/*
+ * The same for a write to an image, which comes behind all writers of origins
+ * and at low water gets nothing.  Under store->lock, which is let go for a
+ * moment; who gets nothing stands in line by itself.
+ */
+struct sd_taken {
+	struct sd_segment *seg;
+	u32 part, got;
+};
+enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, struct sd_taken *t);
+/* Let those in line ask again soon: there was no memory. Under store->lock. */
+void sd_segment_memory_short(struct sd_store *s);
 /* There was no memory for the job's room in the map: it stands in line, as for a buffer. */
 void sd_segment_wait_for_memory(struct sd_job *job);
 /* The job does not wait for a place any more, if it did. Under store->lock. */
@@ -305,6 +326,16 @@ void sd_segment_move_part(struct sd_segment *from, u32 a, struct sd_segment *to,
  * those that lie the same way.
  */
 struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part);
+enum sd_pin {
+	SD_PIN_OK,	/* in *seg, which is not written until sd_segment_filled(seg, 1) */
+	SD_PIN_BUSY,	/* in a buffer that is being written */
+	SD_PIN_RANGE,	/* in no buffer; *run is cut to places that are not either */
+	SD_PIN_LOST,	/* not this chunk of the overlay any more */
+};
+
+/* For changing a chunk of an overlay, whose cell the caller holds. Under store->lock. */
+enum sd_pin sd_segment_pin(struct sd_overlay *ov, u64 chunk, sd_place_t place, u32 *run,
+			   struct sd_segment **seg, u32 *part);
 /* No new places on this range. Under store->lock. */
 void sd_range_fail(struct sd_store *s, u32 slot);
 void sd_segment_put(struct sd_segment *seg);
@@ -325,7 +356,8 @@ struct sd_origin {
 	dev_t devt;			/* of the mapped device */
 	dev_t under;			/* device below */
 	u64 start;
-	u64 size;			/* sectors */
+	u64 size;			/* sectors; grows at a resume, under map_lock */
+	u64 reach;			/* the longest that a table ever said; under sd_registry */
 	u64 disk_dev, disk_start;	/* for overlaps */
 	struct block_device *bdev;	/* valid while an instance exists */
 
@@ -371,6 +403,7 @@ struct sd_origin_target {
 	u32 made_after;			/* origin->detaches at construction */
 	bool foreign_before;		/* a foreign table was live at construction */
 	struct task_struct *replaced_by; /* who resumed our next table; compared only */
+	void *top;			/* for the origin's map, if this table is longer */
 };
 
 void sd_origin_get(struct sd_origin *o);
@@ -516,6 +549,8 @@ int sd_snapshot_delete(struct sd_store *s, const char *name, const char **why);
 /* Free what nobody needs any more, to the end. May sleep. */
 void sd_origin_reap(struct sd_origin *o);
 void sd_origin_reap_work(struct work_struct *work);
+/* The same for any map, by one caller at a time. */
+void sd_map_reap_all(struct sd_store *s, struct sd_map *map, spinlock_t *map_lock);
 
 int sd_take(struct sd_store *s, const struct sd_message *m, const char **why);
 
@@ -540,6 +575,57 @@ extern struct list_head sd_images; /* under sd_registry */
 /* Image reads that wait until their origin is watched again, or is gone. */
 void sd_reads_retry(struct sd_origin *o);
 void sd_strand_work(struct work_struct *work);
+
+/* Queue all image writes in line: they look for themselves. Under store->lock. */
+void sd_image_writers_wake(struct sd_store *s);
+void sd_image_writers_retry(struct sd_store *s);	/* takes store->lock */
+void sd_image_work(struct work_struct *work);
+
+/* ---- overlays ---------------------------------------------------------- */
+
+/* What was written to one writable image. See overlay.c. */
+struct sd_overlay {
+	struct list_head link;		/* store->overlays */
+	struct kref ref;
+	struct sd_snapshot *snap;	/* with a reference */
+	struct sd_origin *origin;	/* kept by the snapshot */
+	dev_t devt;			/* of the mapped device */
+	u32 instances;			/* tables that show it; under snap_mutex */
+	spinlock_t map_lock;		/* as origin->map_lock; never both at once */
+	struct sd_map *map;
+	spinlock_t cell_lock;
+	struct sd_cells cells;		/* struct sd_write.cell */
+	atomic_t in_place;		/* writes to its places on ranges under way */
+	bool reap_tried;		/* by the drop that ended it; under snap_mutex */
+	bool reap_waits;		/* for the last of them; under store->lock */
+	struct mutex reap_mutex;
+	struct work_struct reap_work;
+};
+
+/*
+ * The overlay of a mapped device, for one more table: found, or made if
+ * @writable; else *result may be NULL. @size in sectors. May sleep.
+ */
+int sd_overlay_open(struct sd_snapshot *snap, struct sd_origin *o, dev_t devt, u64 size,
+		    bool writable, struct sd_overlay **result, const char **why);
+/* A table goes; NULL is allowed. The last one throws the overlay away. Takes snap_mutex. */
+void sd_overlay_close(struct sd_overlay *ov);
+void sd_overlay_get(struct sd_overlay *ov);
+void sd_overlay_put(struct sd_overlay *ov);
+/* Step of sd_snapshot_end(). Under snap_mutex. */
+void sd_overlays_end(struct sd_snapshot *snap);
+/* Free the places of the ended overlays of a snapshot. Takes snap_mutex; may sleep. */
+void sd_overlays_reap(struct sd_snapshot *snap);
+/* False: a write in place is under way; reaping follows it. May sleep. */
+bool sd_overlay_reap(struct sd_overlay *ov);
+/* A write in place: true and counted until the end, or false: the snapshot has ended. */
+bool sd_overlay_write_begin(struct sd_overlay *ov);
+void sd_overlay_write_end(struct sd_overlay *ov);
+/* As sd_map_lookup(). Takes map_lock. */
+bool sd_overlay_lookup(struct sd_overlay *ov, u64 first, u32 max, sd_place_t *place, u32 *run);
+u64 sd_overlay_places(const struct sd_overlay *ov);
+/* Sectors it holds, chunks it can still take. NULL: none. No lock. */
+void sd_overlay_facts(const struct sd_overlay *ov, u64 *sectors, u64 *to_come);
 
 /* ---- status ------------------------------------------------------------ */
 

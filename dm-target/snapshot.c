@@ -103,6 +103,7 @@ void sd_snapshot_end(struct sd_snapshot *snap, int cause)
 		sd_map_end(o->map, snap->layer);
 		spin_unlock(&o->map_lock);
 	}
+	sd_overlays_end(snap);
 	write_seqlock(&s->lock);
 	sd_release_waiters(s);
 	sd_store_act(s, sd_policy_note(&s->policy));
@@ -217,40 +218,48 @@ int sd_snapshot_delete(struct sd_store *s, const char *name, const char **why)
 #define REAP_BUDGET 1024
 #define REAP_PLACES 64
 
-static void free_retired(struct sd_origin *o)
+static void free_retired(struct sd_map *map, spinlock_t *map_lock)
 {
 	void *memory;
 
 	do {
-		spin_lock(&o->map_lock);
-		memory = sd_map_retired(o->map);
-		spin_unlock(&o->map_lock);
+		spin_lock(map_lock);
+		memory = sd_map_retired(map);
+		spin_unlock(map_lock);
 		sd_free(memory);
 	} while (memory);
 }
 
 /*
  * In bounded steps: the publishing lock is held for a moment each, so that
- * deletes do not stall writes.  One walk at a time per origin; the mutex also
- * makes a caller wait until what another walk freed is really free.
+ * deletes do not stall writes.
  */
-void sd_origin_reap(struct sd_origin *o)
+void sd_map_reap_all(struct sd_store *s, struct sd_map *map, spinlock_t *map_lock)
 {
 	sd_place_t freed[REAP_PLACES];
 	struct sd_reap walk = { 0 };
 	bool done;
 	u32 n;
 
-	mutex_lock(&o->reap_mutex);
 	do {
-		spin_lock(&o->map_lock);
-		done = sd_map_reap(o->map, &walk, REAP_BUDGET, freed, REAP_PLACES, &n);
-		spin_unlock(&o->map_lock);
+		spin_lock(map_lock);
+		done = sd_map_reap(map, &walk, REAP_BUDGET, freed, REAP_PLACES, &n);
+		spin_unlock(map_lock);
 		if (n)
-			sd_segment_free_places(o->store, freed, n);
-		free_retired(o);
+			sd_segment_free_places(s, freed, n);
+		free_retired(map, map_lock);
 		cond_resched();
 	} while (!done);
+}
+
+/*
+ * One walk at a time per origin; the mutex also makes a caller wait until what
+ * another walk freed is really free.
+ */
+void sd_origin_reap(struct sd_origin *o)
+{
+	mutex_lock(&o->reap_mutex);
+	sd_map_reap_all(o->store, o->map, &o->map_lock);
 	mutex_unlock(&o->reap_mutex);
 }
 

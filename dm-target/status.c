@@ -118,6 +118,21 @@ static u64 own_sectors(const struct sd_snapshot *snap)
 	return places << snap->store->chunk_shift;
 }
 
+static void sum_overlays(struct sd_store *s, const struct sd_snapshot *snap,
+			 struct sd_status_snapshot *out)
+{
+	const struct sd_overlay *ov;
+	u64 sectors, to_come;
+
+	list_for_each_entry(ov, &s->overlays, link) {
+		if (ov->snap != snap)
+			continue;
+		sd_overlay_facts(ov, &sectors, &to_come);
+		out->overlay += sectors;
+		out->to_come += to_come;
+	}
+}
+
 static void emit_snapshots(struct sd_store *s, struct sd_text *t)
 {
 	struct sd_status_snapshot out;
@@ -131,6 +146,7 @@ static void emit_snapshots(struct sd_store *s, struct sd_text *t)
 		out.own = own_sectors(snap);
 		out.cause = READ_ONCE(snap->cause);
 		out.images = snap->images;
+		sum_overlays(s, snap, &out);
 		out.origins = snap->count;
 		sd_emit_snapshot(t, &out);
 		for (i = 0; i < snap->count; i++) {
@@ -143,9 +159,12 @@ static void emit_snapshots(struct sd_store *s, struct sd_text *t)
 static u64 memory_of(struct sd_store *s, const struct sd_status_head *h)
 {
 	u64 bytes = sizeof(*s) + (SD_PIECE_SECTORS << SECTOR_SHIFT) + (h->buffered << SECTOR_SHIFT);
+	const struct sd_overlay *ov;
 	struct sd_origin *o;
 	u32 i;
 
+	list_for_each_entry(ov, &s->overlays, link)
+		bytes += sizeof(*ov) + sd_map_memory(ov->map);
 	list_for_each_entry(o, &s->origins, link)
 		bytes += sizeof(*o) + sd_map_memory(o->map);
 	for (i = 0; i < s->space.count; i++)

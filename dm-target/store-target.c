@@ -113,6 +113,7 @@ static int set_option(struct sd_store *s, const struct sd_message *m)
 		break;
 	}
 	sd_store_act(s, flags);
+	sd_image_writers_wake(s); /* their hold time or limit may be another now */
 	write_sequnlock(&s->lock);
 	return 0;
 }

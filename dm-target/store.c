@@ -25,8 +25,8 @@ static void store_free(struct kref *ref)
 
 	if (s->job_wq)
 		destroy_workqueue(s->job_wq);
-	if (s->read_wq)
-		destroy_workqueue(s->read_wq);
+	if (s->image_wq)
+		destroy_workqueue(s->image_wq);
 	if (s->write_wq)
 		destroy_workqueue(s->write_wq);
 	if (s->admin_wq)
@@ -91,8 +91,10 @@ void sd_store_act(struct sd_store *s, unsigned int flags)
 {
 	u64 now;
 
-	if (flags & SD_POLICY_EVENT)
+	if (flags & SD_POLICY_EVENT) {
 		queue_work(s->admin_wq, &s->event_work);
+		sd_image_writers_wake(s); /* the level may be another now */
+	}
 	if (flags & SD_POLICY_RELEASE)
 		sd_release_waiters(s);
 	if (flags & SD_POLICY_ARM) {
@@ -129,10 +131,10 @@ static int make_queues(struct sd_store *s)
 	 * for one another (protocol 15).
 	 */
 	s->job_wq = alloc_workqueue("snapdiff-job", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
-	s->read_wq = alloc_workqueue("snapdiff-read", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	s->image_wq = alloc_workqueue("snapdiff-image", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->write_wq = alloc_workqueue("snapdiff-write", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->admin_wq = alloc_workqueue("snapdiff-admin", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	return s->job_wq && s->read_wq && s->write_wq && s->admin_wq ? 0 : -ENOMEM;
+	return s->job_wq && s->image_wq && s->write_wq && s->admin_wq ? 0 : -ENOMEM;
 }
 
 static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
@@ -149,6 +151,7 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	INIT_LIST_HEAD(&s->instances);
 	INIT_LIST_HEAD(&s->origins);
 	INIT_LIST_HEAD(&s->snapshots);
+	INIT_LIST_HEAD(&s->overlays);
 	seqlock_init(&s->lock);
 	sd_space_init(&s->space, chunk);
 	sd_policy_init(&s->policy);
@@ -156,12 +159,14 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	INIT_LIST_HEAD(&s->held);
 	INIT_LIST_HEAD(&s->place_waiters);
 	INIT_LIST_HEAD(&s->buffer_waiters);
+	INIT_LIST_HEAD(&s->image_writers);
 	INIT_WORK(&s->event_work, event_work);
 	INIT_DELAYED_WORK(&s->drop_work, sd_drop_work);
 	INIT_DELAYED_WORK(&s->hold_work, sd_hold_work);
 	INIT_DELAYED_WORK(&s->age_work, sd_segment_age);
 	INIT_DELAYED_WORK(&s->stall_work, sd_stall_work);
 	INIT_DELAYED_WORK(&s->memory_work, sd_memory_work);
+	INIT_DELAYED_WORK(&s->image_work, sd_image_work);
 	init_waitqueue_head(&s->idle);
 	s->buffer_freed = jiffies;
 	strscpy(s->why, "-", sizeof(s->why));
@@ -369,6 +374,7 @@ static void store_end(struct sd_store *s)
 	cancel_delayed_work_sync(&s->age_work);
 	cancel_delayed_work_sync(&s->stall_work);
 	cancel_delayed_work_sync(&s->memory_work);
+	cancel_delayed_work_sync(&s->image_work);
 	cancel_delayed_work_sync(&s->drop_work);
 	cancel_work_sync(&s->event_work);
 	flush_workqueue(s->write_wq);

@@ -50,8 +50,7 @@ static int add_origin(struct sd_snapshot *snap, struct sd_origin *o, const char 
 	if (watch == SD_UNWATCHED)
 		return -EBUSY;
 	sd_origin_get(o);
-	snap->of[snap->count].origin = o;
-	snap->of[snap->count++].size = o->size;
+	snap->of[snap->count++].origin = o;
 	return 0;
 }
 
@@ -228,8 +227,10 @@ static int open_layer(struct take *t, const char **why)
 
 		spin_lock(&o->map_lock);
 		watched = sd_origin_watch(o) == SD_WATCHED && !o->gone;
-		if (watched)
+		if (watched) {
+			snap->of[done].size = o->size;
 			sd_map_take(o->map, snap->layer, &t->spare[done]);
+		}
 		spin_unlock(&o->map_lock);
 	}
 	s->last_layer++; /* used up also if the take fails */

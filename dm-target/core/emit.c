@@ -167,6 +167,8 @@ void sd_emit_snapshot(struct sd_text *t, const struct sd_status_snapshot *s)
 	sd_emit_word(t, s->cause == SD_CAUSE_NONE ? "live" : "invalid");
 	sd_emit_word(t, sd_cause_name(s->cause));
 	sd_emit_u64(t, s->images);
+	sd_emit_u64(t, s->overlay);
+	sd_emit_u64(t, s->to_come);
 	sd_emit_u64(t, s->origins);
 }
 

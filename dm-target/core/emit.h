@@ -67,6 +67,7 @@ struct sd_status_origin {
 struct sd_status_snapshot {
 	const char *name;
 	u64 time_s, own;
+	u64 overlay, to_come;	/* of its writable images: sectors; chunks not in an overlay */
 	enum sd_cause cause;	/* NONE: live */
 	u32 images, origins;	/* then sd_emit_word(origin), sd_emit_u64(size) each */
 };

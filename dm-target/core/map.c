@@ -70,6 +70,7 @@ void sd_map_take(struct sd_map *m, u32 s, void **spare)
 		*spare = replace_live(m, *spare);
 	}
 	sd_live_take(m->live, s);
+	WRITE_ONCE(m->taken, m->chunks);
 	WRITE_ONCE(m->unsafe, m->chunks);
 	WRITE_ONCE(m->layer, s);
 	smp_store_release(&m->newest, s);
@@ -84,7 +85,7 @@ void sd_map_end(struct sd_map *m, u32 s)
 		return;
 	m->dead += sd_live_end(m->live, k);
 	newest = sd_live_newest(m->live);
-	WRITE_ONCE(m->unsafe, newest ? m->chunks - sd_live_safe(m->live) : 0);
+	WRITE_ONCE(m->unsafe, newest ? m->taken - sd_live_safe(m->live) : 0);
 	/* the caller has marked s as ended before; whoever passes now finds it so */
 	smp_store_release(&m->newest, newest);
 }
@@ -108,17 +109,21 @@ static u32 quick_run(const struct map_leaf *leaf, u32 from, u32 to)
 
 u64 sd_map_safe_run(const struct sd_map *m, u64 first, u64 last)
 {
-	u64 chunk = first;
+	u64 chunk = first, taken;
 	u32 layer;
 
 	if (!smp_load_acquire(&m->newest))
 		return last - first + 1;
 	layer = READ_ONCE(m->layer);
-	while (chunk <= last && chunk < m->chunks) {
-		const struct map_leaf *leaf = leaf_at(m, chunk);
-		u64 end = min(last, leaf_last(chunk));
-		u64 run;
+	taken = READ_ONCE(m->taken);
+	while (chunk <= last) {
+		const struct map_leaf *leaf;
+		u64 run, end = min(last, leaf_last(chunk));
 
+		if (chunk >= taken)
+			return last - first + 1;
+		end = min(end, taken - 1);
+		leaf = leaf_at(m, chunk);
 		if (!leaf || smp_load_acquire(&leaf->stamp) != layer)
 			break;
 		run = quick_run(leaf, in_leaf(chunk), in_leaf(end));
@@ -176,7 +181,7 @@ u32 sd_map_unsafe_run(struct sd_map *m, u64 first, u64 last, u32 max, bool exclu
 
 	if (!m->newest)
 		return 0;
-	last = min(last, m->chunks - 1);
+	last = min(last, m->taken - 1);
 	for (chunk = first; chunk <= last && run < max; chunk++) {
 		if (chunk == first || chunk > end) {
 			leaf = leaf_at(m, chunk);

@@ -9,7 +9,8 @@
  * Snapshot s shows for a chunk the exception with the lowest layer number not
  * below s, else the origin.  A chunk is safe when no snapshot is live or when
  * it has an exception whose layer is not below the newest live snapshot and
- * step 5 of the COW is over (sd_map_mark_safe() was called for it).
+ * step 5 of the COW is over (sd_map_mark_safe() was called for it), or when it
+ * did not exist yet at the last take.
  *
  * Which live snapshots need an exception of layer n, whose predecessor on the
  * same chunk has layer m (0: none)?  Those in (m, n].  They are neighbours in
@@ -37,6 +38,16 @@ struct sd_map;
 struct sd_map *sd_map_create(u64 chunks);
 void sd_map_destroy(struct sd_map *m);
 u64 sd_map_memory(const struct sd_map *m);	/* bytes; may be read without the lock */
+
+/*
+ * The origin grows to @chunks. sd_map_top_alloc() makes what sd_map_widen()
+ * wants (may sleep; NULL: no memory); that cannot fail, wants the lock and
+ * nobody in the gate, and returns what is to be freed with sd_free().  No
+ * snapshot that was taken before shows the new chunks: they are safe until the
+ * next take.
+ */
+void *sd_map_top_alloc(u64 chunks);
+void *sd_map_widen(struct sd_map *m, u64 chunks, void *top);
 
 /*
  * sd_map_all_safe(): are all chunks of [first, last] safe?  May say no for a

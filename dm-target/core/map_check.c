@@ -63,7 +63,7 @@ static bool check_leaf(struct check *c, struct map_leaf *leaf)
 static bool check_totals(const struct check *c)
 {
 	const struct sd_map *m = c->map;
-	u64 unsafe = m->newest ? m->chunks - sd_live_safe(c->count) : 0;
+	u64 unsafe = m->newest ? m->taken - sd_live_safe(c->count) : 0;
 
 	if (c->records != m->records || c->bad != m->bad || c->dead != m->dead ||
 	    unsafe != m->unsafe || m->newest != sd_live_newest(m->live))

@@ -68,6 +68,7 @@ struct idle {
 
 struct sd_map {
 	u64 chunks;
+	u64 taken;		/* of them: there at the last take; the others are safe */
 	u32 layer;		/* the current one */
 	u32 newest;		/* live snapshot */
 	u64 unsafe, bad, records;
@@ -76,7 +77,7 @@ struct sd_map {
 	struct sd_live *live;
 	struct idle *retired;
 	u64 tops;
-	struct map_node *top[];
+	struct map_node **top;
 };
 
 /* Leaves */

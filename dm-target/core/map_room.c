@@ -10,22 +10,48 @@
 /* Records of a leaf's first array. */
 #define FIRST_RECORDS 4
 
+static u64 tops_for(u64 chunks)
+{
+	return ((chunks - 1) >> TOP_SHIFT) + 1;
+}
+
+void *sd_map_top_alloc(u64 chunks)
+{
+	if (!chunks || tops_for(chunks) > INT_MAX / (2 * sizeof(struct map_node *)))
+		return NULL;
+	return kvzalloc(tops_for(chunks) * sizeof(struct map_node *), SD_GFP_TRY);
+}
+
 struct sd_map *sd_map_create(u64 chunks)
 {
-	u64 tops = ((chunks - 1) >> TOP_SHIFT) + 1;
-	struct sd_map *m;
-	u64 bytes;
+	struct sd_map *m = kvzalloc(sizeof(*m), SD_GFP_TRY);
 
-	if (!chunks || tops > INT_MAX / (2 * sizeof(m->top[0])))
-		return NULL;
-	bytes = sizeof(*m) + tops * sizeof(m->top[0]);
-	m = kvzalloc(bytes, SD_GFP_TRY);
 	if (!m)
 		return NULL;
+	m->top = sd_map_top_alloc(chunks);
+	if (!m->top) {
+		sd_free(m);
+		return NULL;
+	}
 	m->chunks = chunks;
-	m->tops = tops;
-	m->memory = bytes;
+	m->tops = tops_for(chunks);
+	m->memory = sizeof(*m) + m->tops * sizeof(m->top[0]);
 	return m;
+}
+
+void *sd_map_widen(struct sd_map *m, u64 chunks, void *top)
+{
+	struct map_node **old = m->top;
+	u64 tops = tops_for(chunks);
+
+	if (WARN_ON(chunks < m->chunks))
+		return top;
+	memcpy(top, old, m->tops * sizeof(old[0]));
+	m->top = top;
+	count_memory(m, (tops - m->tops) * sizeof(old[0]));
+	m->tops = tops;
+	WRITE_ONCE(m->chunks, chunks);
+	return old;
 }
 
 void sd_map_destroy(struct sd_map *m)
@@ -50,6 +76,7 @@ void sd_map_destroy(struct sd_map *m)
 	while ((piece = sd_map_retired(m)))
 		sd_free(piece);
 	sd_free(m->live);
+	sd_free(m->top);
 	sd_free(m);
 }
 

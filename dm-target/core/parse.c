@@ -460,17 +460,16 @@ int sd_parse_image(unsigned int argc, char **argv, struct sd_image_table *t, con
 {
 	memset(t, 0, sizeof(*t));
 	if (argc != 4)
-		return refuse(why, "the image's table does not have four words: STORE_DEV SNAPSHOT ORIGIN ro");
+		return refuse(why, "the image's table does not have four words: STORE_DEV SNAPSHOT ORIGIN ro|rw");
 	t->store_dev = argv[0];
 	t->snapshot = argv[1];
 	t->origin = argv[2];
 	if (check_store_device(t->store_dev, why) || check_snapshot_name(t->snapshot, why) ||
 	    check_origin_name(t->origin, why))
 		return -EINVAL;
-	if (!strcmp(argv[3], "rw"))
-		return refuse(why, "writable images (rw) are not offered by this version");
-	if (strcmp(argv[3], "ro"))
-		return refuse(why, "the last word of the image's table is not ro");
+	t->writable = !strcmp(argv[3], "rw");
+	if (!t->writable && strcmp(argv[3], "ro"))
+		return refuse(why, "the last word of the image's table is neither ro nor rw");
 	return 0;
 }
 

@@ -42,7 +42,7 @@ struct sd_store_table {
 };
 
 struct sd_origin_table { const char *store_dev, *name, *dev; u64 start; };
-struct sd_image_table { const char *store_dev, *snapshot, *origin; };
+struct sd_image_table { const char *store_dev, *snapshot, *origin; bool writable; };
 
 /* Also checks every range's words, and two ranges of the line with the same words. */
 int sd_parse_store(unsigned int argc, char **argv, struct sd_store_table *t, const char **why);

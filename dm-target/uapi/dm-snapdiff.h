@@ -40,7 +40,13 @@
  * image (the only line of its table, beginning at sector 0, as long as the
  * origin was at the take):
  *
- *   snapdiff STORE_DEV SNAPSHOT ORIGIN ro
+ *   snapdiff STORE_DEV SNAPSHOT ORIGIN ro|rw
+ *
+ *   rw         what is written goes to an overlay that no other device shows.
+ *              It belongs to the mapped device: a reload keeps it (a table with
+ *              "ro" then shows it read-only), removing the device throws it
+ *              away.  At or below low water a write that needs space waits for
+ *              up to the hold time, then fails with ENOSPC
  *
  * Messages (all to the store device, sector 0)
  * --------------------------------------------
@@ -89,7 +95,8 @@
  *   [range DEV START LEN GROUP RANGE_STATE USED FREE UNUSABLE]...
  *   [origin NAME DEV START SIZE ORIGIN_STATE UNSAFE_CHUNKS BAD_CHUNKS
  *           COPIED_CHUNKS READ_WAITS]...
- *   [snapshot NAME TIME_S OWN SNAPSHOT_STATE CAUSE IMAGES #N [ORIGIN SIZE]...]...
+ *   [snapshot NAME TIME_S OWN SNAPSHOT_STATE CAUSE IMAGES OVERLAY TO_COME
+ *             #N [ORIGIN SIZE]...]...
  *
  *   BUFFERED        sectors that wait in memory to be written; BUFFER the limit
  *   RANGE_STATE     ok | failed (a write to it failed; no new places there)
@@ -106,10 +113,13 @@
  *   CAUSE           - | overflow | origin-gone | origin-forced | store-write
  *                   | no-memory | stall | store-gone
  *   IMAGES          image devices that exist of it
+ *   OVERLAY         sectors that overlays of its writable images hold
+ *   TO_COME         chunks that writes to these images can still take: the worst
+ *                   case still to come is these and all UNSAFE_CHUNKS
  *   order           ranges as given; origins as attached; snapshots oldest first
  *
  * origin:  NAME ORIGIN_STATE
- * image:   SNAPSHOT ORIGIN SNAPSHOT_STATE CAUSE
+ * image:   SNAPSHOT ORIGIN SNAPSHOT_STATE CAUSE ro|rw OVERLAY TO_COME
  *
  * "dmsetup table" answers the line that recreates the device as it is now.
  */

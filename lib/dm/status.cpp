@@ -68,6 +68,11 @@ std::string_view word(RangeState state)
 	return wordOf(rangeStates, state);
 }
 
+std::string_view word(Access access)
+{
+	return wordOf(accesses, access);
+}
+
 std::string_view word(OriginState state)
 {
 	return wordOf(originStates, state);
@@ -156,6 +161,8 @@ static SnapshotStatus readSnapshot(Words &words)
 	snapshot.state = words.choice("SNAPSHOT_STATE", snapshotStates);
 	snapshot.cause = words.choice("CAUSE", causes);
 	snapshot.images = words.number("IMAGES");
+	snapshot.overlay = words.number("OVERLAY");
+	snapshot.toCome = words.number("TO_COME");
 	const size_t count = words.count("#N of a snapshot", sizeof(" o 1") - 1);
 	for (size_t i = 0; i < count && words.good(); i++) {
 		SnapshotOrigin origin;
@@ -181,7 +188,7 @@ Result<StoreStatus> parseStoreStatus(std::string_view line)
 	// The shortest that one of each can be.
 	constexpr size_t rangeLength = sizeof(" range 1:1 0 1 0 ok 0 0 0") - 1;
 	constexpr size_t originLength = sizeof(" origin o 1:1 0 1 watched 0 0 0 0") - 1;
-	constexpr size_t snapshotLength = sizeof(" snapshot s 1 0 live - 0 0") - 1;
+	constexpr size_t snapshotLength = sizeof(" snapshot s 1 0 live - 0 0 0 0") - 1;
 
 	Words words(line);
 	StoreStatus status;
@@ -224,6 +231,9 @@ Result<ImageLine> parseImageLine(std::string_view line)
 	image.origin = words.name("ORIGIN");
 	image.state = words.choice("SNAPSHOT_STATE", snapshotStates);
 	image.cause = words.choice("CAUSE", causes);
+	image.access = words.choice("ro or rw", accesses);
+	image.overlay = words.number("OVERLAY");
+	image.toCome = words.number("TO_COME");
 	words.end();
 	if (!words.good())
 		return words.error("status of an image");
@@ -252,8 +262,9 @@ std::string format(const StoreStatus &s)
 				    o.start, o.size, word(o.state), o.unsafeChunks, o.badChunks,
 				    o.copiedChunks, o.readWaits);
 	for (const SnapshotStatus &n : s.snapshots) {
-		line += fmt::format(" snapshot {} {} {} {} {} {} {}", n.name, n.takenAt, n.own,
-				    word(n.state), word(n.cause), n.images, n.origins.size());
+		line += fmt::format(" snapshot {} {} {} {} {} {} {} {} {}", n.name, n.takenAt,
+				    n.own, word(n.state), word(n.cause), n.images, n.overlay,
+				    n.toCome, n.origins.size());
 		for (const SnapshotOrigin &origin : n.origins)
 			line += fmt::format(" {} {}", origin.name, origin.size);
 	}
@@ -267,8 +278,8 @@ std::string format(const OriginLine &line)
 
 std::string format(const ImageLine &line)
 {
-	return fmt::format("{} {} {} {}", line.snapshot, line.origin, word(line.state),
-			   word(line.cause));
+	return fmt::format("{} {} {} {} {} {} {}", line.snapshot, line.origin, word(line.state),
+			   word(line.cause), word(line.access), line.overlay, line.toCome);
 }
 
 } // namespace snapdiff::dm

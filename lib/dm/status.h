@@ -23,6 +23,8 @@ enum class StoreMode { Active, Holding, Full, Dying };
 enum class Level { Ok, Low };
 enum class RangeState { Ok, Failed };
 enum class OriginState { Watched, Unwatched, Detached };
+// What a table says of an image: nothing can be written, or to an overlay.
+enum class Access { ReadOnly, ReadWrite };
 enum class SnapshotState { Live, Invalid };
 enum class Cause {
 	None,
@@ -40,6 +42,7 @@ std::string_view word(StoreMode mode);
 std::string_view word(Level level);
 std::string_view word(RangeState state);
 std::string_view word(OriginState state);
+std::string_view word(Access access);
 std::string_view word(SnapshotState state);
 std::string_view word(Cause cause);
 
@@ -117,6 +120,8 @@ struct SnapshotStatus
 	SnapshotState state = SnapshotState::Live;
 	Cause cause = Cause::None;
 	uint64_t images = 0;
+	uint64_t overlay = 0; // sectors that overlays of its writable images hold
+	uint64_t toCome = 0;  // chunks that writes to these images can still take
 	std::vector<SnapshotOrigin> origins;
 
 	bool operator==(const SnapshotStatus &) const = default;
@@ -151,6 +156,9 @@ struct ImageLine
 	std::string origin;
 	SnapshotState state = SnapshotState::Live;
 	Cause cause = Cause::None;
+	Access access = Access::ReadOnly;
+	uint64_t overlay = 0; // sectors
+	uint64_t toCome = 0;  // chunks
 
 	bool operator==(const ImageLine &) const = default;
 };

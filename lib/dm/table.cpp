@@ -52,7 +52,7 @@ std::string format(const OriginTable &t)
 
 std::string format(const ImageTable &t)
 {
-	return fmt::format("{} {} {} ro", t.store, t.snapshot, t.origin);
+	return fmt::format("{} {} {} {}", t.store, t.snapshot, t.origin, word(t.access));
 }
 
 static void readFeature(Words &words, StoreTable &table)
@@ -122,7 +122,7 @@ Result<ImageTable> parseImageTable(std::string_view line)
 	table.store = words.word("STORE_DEV");
 	table.snapshot = words.name("SNAPSHOT");
 	table.origin = words.name("ORIGIN");
-	words.literal("ro");
+	table.access = words.choice("ro or rw", accesses);
 	words.end();
 	if (!words.good())
 		return words.error("table of an image");

@@ -61,6 +61,7 @@ struct ImageTable
 	std::string store;
 	std::string snapshot;
 	std::string origin;
+	Access access = Access::ReadOnly;
 
 	bool operator==(const ImageTable &) const = default;
 };

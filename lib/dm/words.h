@@ -22,6 +22,12 @@ namespace snapdiff::dm {
 template<class Enum, size_t n>
 using WordTable = std::array<std::pair<Enum, std::string_view>, n>;
 
+// One table for the codecs of tables and of status.
+inline constexpr WordTable<Access, 2> accesses = {{
+	{Access::ReadOnly, "ro"},
+	{Access::ReadWrite, "rw"},
+}};
+
 class Words
 {
 public:

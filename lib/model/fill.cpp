@@ -33,6 +33,8 @@ WorstCase worstCase(const Store &store, uint64_t available)
 	WorstCase worst;
 	for (const Origin &origin : store.origins)
 		worst.needed = saturatingSum(worst.needed, origin.worstCase);
+	for (const Snapshot &snapshot : store.snapshots)
+		worst.needed = saturatingSum(worst.needed, snapshot.worstCase);
 	worst.cannotOverflow = worst.needed <= saturatingSum(store.summary.free, available);
 	return worst;
 }

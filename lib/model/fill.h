@@ -18,8 +18,8 @@ double fillOf(const dm::Summary &summary);
 
 struct WorstCase
 {
-	// Sectors that first writes to every unsafe chunk of every origin would
-	// still take.  Valid until the next take.
+	// Sectors that first writes to every unsafe chunk of every origin, and
+	// writes to writable images, would still take.  Valid until the next take.
 	uint64_t needed = 0;
 
 	// They are free already, or free and available together.

@@ -88,7 +88,8 @@ Store makeStore(std::string name, dm::DeviceNumber number, const dm::StoreStatus
 		store.origins.push_back(
 			{origin, "", "", saturatingProduct(origin.unsafeChunks, table.chunk)});
 	for (const dm::SnapshotStatus &snapshot : status.snapshots)
-		store.snapshots.push_back({snapshot, {}});
+		store.snapshots.push_back(
+			{snapshot, saturatingProduct(snapshot.toCome, table.chunk), {}});
 	return store;
 }
 

@@ -57,6 +57,9 @@ struct Image
 struct Snapshot
 {
 	dm::SnapshotStatus status;
+
+	// Sectors that writes to its writable images can still take.
+	uint64_t worstCase = 0;
 	std::vector<Image> images;
 
 	bool operator==(const Snapshot &) const = default;

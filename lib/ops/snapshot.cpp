@@ -262,7 +262,8 @@ Result<model::Image> createImage(Context &context, const model::Store &store,
 			return std::move(done).error().within(doing);
 	}
 	context.say("creating " + doing);
-	const dm::ImageTable table{store.number.text(), snapshotName, origin};
+	const dm::ImageTable table{store.number.text(), snapshotName, origin,
+				   dm::Access::ReadOnly};
 	Result<> done =
 		context.dm.create({name,
 				   dm::imageUuid(origin, snapshotName),

@@ -125,7 +125,7 @@ TEST(Emit, WritesTheLinesOfTheGrammar)
 {
 	sd_status_range r = {253, 7, 2048, 4096, 3, true, false, 8, 16, 24};
 	sd_status_origin o = {"home", 8, 1, 0, 99, SD_UNWATCHED, 1, 2, 3, 4};
-	sd_status_snapshot s = {"monday", 1700000000, 512, SD_CAUSE_OVERFLOW, 1, 2};
+	sd_status_snapshot s = {"monday", 1700000000, 512, 16, 98, SD_CAUSE_OVERFLOW, 1, 2};
 
 	EXPECT_EQ(emitted([&](sd_text *t) {
 			  sd_emit_range(t, &r);
@@ -133,14 +133,14 @@ TEST(Emit, WritesTheLinesOfTheGrammar)
 			  sd_emit_snapshot(t, &s);
 		  }),
 		  "range 253:7 2048 4096 3,last ok 8 16 24 origin home 8:1 0 99 unwatched 1 2 3 4 "
-		  "snapshot monday 1700000000 512 invalid overflow 1 2");
+		  "snapshot monday 1700000000 512 invalid overflow 1 16 98 2");
 	r.failed = true;
 	r.last = false;
 	s.cause = SD_CAUSE_NONE;
 	EXPECT_EQ(emitted([&](sd_text *t) { sd_emit_range(t, &r); }),
 		  "range 253:7 2048 4096 3 failed 8 16 24");
 	EXPECT_EQ(emitted([&](sd_text *t) { sd_emit_snapshot(t, &s); }),
-		  "snapshot monday 1700000000 512 live - 1 2");
+		  "snapshot monday 1700000000 512 live - 1 16 98 2");
 }
 
 TEST(Emit, NamesWatchesAndCauses)
@@ -191,8 +191,8 @@ RC_GTEST_PROP(Emit, RangesOriginsAndSnapshotsAreReadBack, ())
 			      anyU64(), anyU64(), static_cast<sd_watch>(*rc::gen::inRange(0, 3)),
 			      anyU64(), anyU64(), anyU64(),
 			      anyU64()};
-	sd_status_snapshot s = {"s",	  anyU64(),
-				anyU64(), static_cast<sd_cause>(*rc::gen::inRange(0, 8)),
+	sd_status_snapshot s = {"s",	  anyU64(), anyU64(),
+				anyU64(), anyU64(), static_cast<sd_cause>(*rc::gen::inRange(0, 8)),
 				anyU32(), anyU32()};
 	Reader in(emitted([&](sd_text *t) {
 		sd_emit_range(t, &r);
@@ -217,7 +217,9 @@ RC_GTEST_PROP(Emit, RangesOriginsAndSnapshotsAreReadBack, ())
 	RC_ASSERT(in.number() == s.own);
 	RC_ASSERT(in.word() == (s.cause == SD_CAUSE_NONE ? "live" : "invalid"));
 	RC_ASSERT(in.word() == sd_cause_name(s.cause));
-	RC_ASSERT(in.number() == s.images && in.number() == s.origins);
+	RC_ASSERT(in.number() == s.images);
+	RC_ASSERT(in.number() == s.overlay && in.number() == s.to_come);
+	RC_ASSERT(in.number() == s.origins);
 	RC_ASSERT(in.end());
 }
 

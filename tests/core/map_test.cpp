@@ -406,3 +406,44 @@ TEST(Map, LongRunsAreNotQuadratic)
 	EXPECT_EQ(sd_map_exceptions(m.get()), 3ULL << 16);
 	EXPECT_TRUE(sd_map_check(m.get()));
 }
+
+TEST(MapGrowth, NewChunksAreSafeUntilTheNextTake)
+{
+	Map m(1000);
+	const auto widen = [&](u64 chunks) {
+		sd_free(sd_map_widen(m.get(), chunks, sd_map_top_alloc(chunks)));
+		EXPECT_TRUE(sd_map_check(m.get()));
+	};
+
+	widen(1200); // nothing is live: everything is safe
+	EXPECT_TRUE(sd_map_all_safe(m.get(), 0, 1199));
+	m.take(1);
+	EXPECT_EQ(sd_map_unsafe(m.get()), 1200u);
+	m.copy(1190, 10, 100);
+	widen(100000); // over the borders of leaf and node
+
+	EXPECT_EQ(sd_map_unsafe(m.get()), 1190u);
+	EXPECT_EQ(m.unsafe(1180, 99999), "1180+10");
+	EXPECT_EQ(m.unsafe(1190, 99999), "safe");
+	EXPECT_TRUE(sd_map_all_safe(m.get(), 1190, 99999));
+	EXPECT_FALSE(sd_map_all_safe(m.get(), 1189, 99999));
+	EXPECT_EQ(sd_map_safe_run(m.get(), 1195, 50000), 50000u - 1195 + 1);
+	EXPECT_EQ(m.shows(1, 1190, 10), "100+10");
+
+	m.take(2);
+	EXPECT_EQ(sd_map_unsafe(m.get()), 100000u);
+	EXPECT_EQ(m.unsafe(1195, 99999, 50000), "1195+50000");
+	m.copy(99990, 10, 200);
+	EXPECT_EQ(m.shows(2, 99990, 10), "200+10");
+	EXPECT_EQ(m.shows(1, 1190, 10), "100+10");
+	sd_map_end(m.get(), 2);
+	EXPECT_TRUE(sd_map_check(m.get()));
+	EXPECT_FALSE(m.reap().empty());
+	EXPECT_TRUE(sd_map_check(m.get()));
+}
+
+TEST(MapGrowth, MoreThanCanBeAskedForIsRefused)
+{
+	EXPECT_EQ(sd_map_top_alloc(~0ULL), nullptr);
+	EXPECT_EQ(sd_map_top_alloc(0), nullptr);
+}

@@ -159,15 +159,15 @@ const std::vector<Bad> bad = {
 	{origin, "8:0 home 8:1 18446744073709551616", "START of the origin does not fit 64 bits"},
 	// the image's table
 	{image, "8:0 s home",
-	 "the image's table does not have four words: STORE_DEV SNAPSHOT ORIGIN ro"},
+	 "the image's table does not have four words: STORE_DEV SNAPSHOT ORIGIN ro|rw"},
 	{image, "8:0 '' home ro", "the snapshot's name is empty"},
 	{image, "8:0 " + name65 + " home ro", "the snapshot's name has more than 64 characters"},
 	{image, "8:0 -s home ro", "the snapshot's name begins with '-'"},
 	{image, "8:0 s* home ro",
 	 "the snapshot's name has a character other than A-Z a-z 0-9 _ . + : -"},
 	{image, "8:0 s -home ro", "the origin's name begins with '-'"},
-	{image, "8:0 s home rw", "writable images (rw) are not offered by this version"},
-	{image, "8:0 s home r", "the last word of the image's table is not ro"},
+	{image, "8:0 s home wo", "the last word of the image's table is neither ro nor rw"},
+	{image, "8:0 s home r", "the last word of the image's table is neither ro nor rw"},
 	// messages
 	{message, "", "the message is empty"},
 	{message, "grow", "unknown message: none of extend take delete detach set summary why"},

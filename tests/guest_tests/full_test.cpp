@@ -175,7 +175,7 @@ TEST(Full, WithoutAnExtendAllSnapshotsAreDroppedWhenTheHoldIsOver)
 		EXPECT_GE(sinceMs(begun), 390);
 		EXPECT_TRUE(everyReadFails(one.path()));
 		EXPECT_TRUE(everyReadFails(two.path()));
-		EXPECT_EQ(one.status(), "s1 a invalid overflow");
+		EXPECT_EQ(one.status(), "s1 a invalid overflow ro 0 0");
 		EXPECT_THAT(states(rig.store),
 			    ElementsAre("s1 invalid overflow", "s2 invalid overflow"));
 	}
@@ -404,7 +404,7 @@ TEST(Full, ForcedRemovalOfTheStoreDuringHoldLetsTheOriginsGoOn)
 		EXPECT_EQ(reader.wrong(), 0u) << reader.firstWrong();
 		EXPECT_EQ(writer.error(), 0);
 		EXPECT_TRUE(everyReadFails(image.path()));
-		EXPECT_EQ(image.status(), "s1 a invalid store-gone");
+		EXPECT_EQ(image.status(), "s1 a invalid store-gone ro 0 0");
 	}
 	ASSERT_EQ(rig.dataA.write(5000, 3000), 0);
 	EXPECT_TRUE(rig.dataA.isIntact());
@@ -438,6 +438,6 @@ TEST(Removal, OriginRemovedBeforeItsImageMakesTheSnapshotInvalid)
 	const Image image(store, "s1", *origin);
 	ASSERT_EQ(origin->device().remove(), 0);
 	EXPECT_TRUE(everyReadFails(image.path()));
-	EXPECT_EQ(image.status(), "s1 a invalid origin-gone");
+	EXPECT_EQ(image.status(), "s1 a invalid origin-gone ro 0 0");
 	EXPECT_EQ(store.checked().origins.size(), 0u);
 }

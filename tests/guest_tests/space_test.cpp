@@ -2,6 +2,7 @@
 // Ranges and free space: the defects of the 2022 code, each as a test (research/blksnap.md B.5).
 // Low water is a level that follows the free space whatever the order of events.
 
+#include "support/loop_device.h"
 #include "support/shadow.h"
 #include "support/stack.h"
 
@@ -23,37 +24,6 @@ namespace {
 
 constexpr uint64_t chunk = 8;
 constexpr uint64_t originSectors = 16384;
-
-// A file with 4 KiB sectors as a block device.
-class LoopDevice
-{
-public:
-	LoopDevice()
-	{
-		FILE *pipe = popen("modprobe loop && truncate -s 4M /tmp/loop-4k && "
-				   "losetup -f --show -b 4096 /tmp/loop-4k",
-				   "r");
-		std::array<char, 64> line = {};
-		if (pipe && fgets(line.data(), line.size(), pipe))
-			path_ = line.data();
-		if (pipe)
-			pclose(pipe);
-		while (!path_.empty() && path_.back() == '\n')
-			path_.pop_back();
-	}
-	~LoopDevice()
-	{
-		if (!path_.empty() && system(("losetup -d " + path_).c_str()))
-			ADD_FAILURE() << "cannot remove " << path_;
-	}
-	LoopDevice(const LoopDevice &) = delete;
-	LoopDevice &operator=(const LoopDevice &) = delete;
-
-	const std::string &path() const { return path_; }
-
-private:
-	std::string path_;
-};
 
 // The event number once nothing changes it any more: events come a moment late.
 uint32_t settledEvent(const Store &store)

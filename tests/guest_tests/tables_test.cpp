@@ -277,7 +277,7 @@ TEST_F(Tables, BadOriginAndImageTablesAreRefusedWithTheirReasonsAndChangeNothing
 		{"0 64 snapdiff-origin " + s + " b " + rangeDisk_.number() + " 990", EEXIST,
 		 "the origin shares sectors with a range"},
 		{imageWith(s + " s1 a"), EINVAL, "image's table does not have four words"},
-		{imageWith(s + " s1 a rw"), EINVAL, "writable images (rw) are not offered"},
+		{imageWith(s + " s1 a wo"), EINVAL, "neither ro nor rw"},
 		{imageWith(s + " s1 a r"), EINVAL, "last word of the image's table is not ro"},
 		{imageWith(s + " s! a ro"), EINVAL, "snapshot's name has a character other"},
 		{imageWith(d + " s1 a ro"), ENOENT, "the device is no snapdiff-store"},

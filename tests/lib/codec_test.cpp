@@ -23,7 +23,7 @@ static const std::string goodStatus = goodSummary +
 				      " range 253:2 0 600 3 ok 200 400 0"
 				      " range 7:0 8 400 4,last failed 100 200 100"
 				      " origin vg0-home 253:4 0 409600 watched 3 0 7 1"
-				      " snapshot monday 1714555800 128 live - 1 1 vg0-home 409600";
+				      " snapshot monday 1714555800 128 live - 1 8 90 1 vg0-home 409600";
 
 TEST(Status, OfAStoreIsReadFieldByField)
 {
@@ -88,9 +88,16 @@ TEST(Status, OfOriginsAndImages)
 	EXPECT_EQ(OriginState::Detached, parseOriginLine("vg0-home detached")->state);
 	EXPECT_FALSE(parseOriginLine("vg0-home gone"));
 	EXPECT_FALSE(parseOriginLine("vg0-home"));
-	EXPECT_EQ(Cause::OriginGone, parseImageLine("s vg0-home invalid origin-gone")->cause);
+	EXPECT_EQ(Cause::OriginGone,
+		  parseImageLine("s vg0-home invalid origin-gone ro 0 0")->cause);
+	const std::string writable = "s vg0-home live - rw 16 98";
+	EXPECT_EQ(Access::ReadWrite, parseImageLine(writable)->access);
+	EXPECT_EQ(16U, parseImageLine(writable)->overlay);
+	EXPECT_EQ(98U, parseImageLine(writable)->toCome);
+	EXPECT_EQ(writable, format(*parseImageLine(writable)));
 	EXPECT_FALSE(parseImageLine("s vg0-home invalid"));
-	EXPECT_FALSE(parseImageLine("s vg0/home live -"));
+	EXPECT_FALSE(parseImageLine("s vg0/home live - ro 0 0"));
+	EXPECT_FALSE(parseImageLine("s vg0-home live - wo 0 0"));
 }
 
 static rc::Gen<std::string> nameGen()
@@ -221,9 +228,12 @@ TEST(Table, OfOriginsAndImages)
 	EXPECT_EQ("253:3 vg0-home 253:4 0", format(OriginTable{"253:3", "vg0-home", "253:4", 0}));
 	EXPECT_EQ("vg0-home", parseOriginTable("253:3 vg0-home 253:4 0")->name);
 	EXPECT_FALSE(parseOriginTable("253:3 -x 253:4 0"));
-	EXPECT_EQ("253:3 monday vg0-home ro", format(ImageTable{"253:3", "monday", "vg0-home"}));
+	EXPECT_EQ("253:3 monday vg0-home ro", format(ImageTable{"253:3", "monday", "vg0-home", Access::ReadOnly}));
 	EXPECT_EQ("monday", parseImageTable("253:3 monday vg0-home ro")->snapshot);
-	EXPECT_FALSE(parseImageTable("253:3 monday vg0-home rw"));
+	EXPECT_EQ(Access::ReadWrite, parseImageTable("253:3 monday vg0-home rw")->access);
+	EXPECT_EQ("253:3 monday vg0-home rw",
+		  format(ImageTable{"253:3", "monday", "vg0-home", Access::ReadWrite}));
+	EXPECT_FALSE(parseImageTable("253:3 monday vg0-home wo"));
 }
 
 TEST(Message, IsWrittenInTheGrammar)

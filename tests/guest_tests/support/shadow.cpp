@@ -96,6 +96,12 @@ Volume::Volume(const std::string &path, uint64_t sectors, uint32_t tag)
 		throw std::system_error(error, std::generic_category(), "fill " + path);
 }
 
+Volume::Volume(const std::string &path, const Buffer &holds, uint32_t tag)
+	: path_(path), device_(path), tag_(tag), now_(holds.sectors())
+{
+	memcpy(now_.data(), holds.data(), now_.bytes());
+}
+
 void Volume::fork(const std::string &snapshot)
 {
 	auto copy = std::make_unique<Buffer>(now_.sectors());

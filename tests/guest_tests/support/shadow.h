@@ -25,6 +25,8 @@ class Volume
 public:
 	// Fills the device with a pattern of generation 0.
 	Volume(const std::string &path, uint64_t sectors, uint32_t tag);
+	// Takes the device as it is: it holds this.
+	Volume(const std::string &path, const Buffer &holds, uint32_t tag);
 
 	uint64_t sectors() const { return now_.sectors(); }
 	const std::string &path() const { return path_; }

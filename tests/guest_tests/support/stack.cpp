@@ -170,15 +170,17 @@ void Origin::letGo()
 				store_.send("delete " + snapshot.name);
 }
 
-std::string imageTable(const Store &store, const std::string &snapshot, const Origin &origin)
+std::string imageTable(const Store &store, const std::string &snapshot, const Origin &origin,
+		       const std::string &access)
 {
 	return "0 " + std::to_string(origin.sectors()) + " snapdiff " + store.number() + " " +
-	       snapshot + " " + origin.name() + " ro";
+	       snapshot + " " + origin.name() + " " + access;
 }
 
-Image::Image(Store &store, const std::string &snapshot, const Origin &origin)
+Image::Image(Store &store, const std::string &snapshot, const Origin &origin,
+	     const std::string &access)
 	: store_(store), origin_(origin), sectors_(origin.sectors()),
-	  device_("image", imageTable(store, snapshot, origin))
+	  device_("image", imageTable(store, snapshot, origin, access))
 {
 }
 

@@ -115,12 +115,14 @@ private:
 	DmDevice device_;
 };
 
-std::string imageTable(const Store &store, const std::string &snapshot, const Origin &origin);
+std::string imageTable(const Store &store, const std::string &snapshot, const Origin &origin,
+		       const std::string &access = "ro");
 
 class Image
 {
 public:
-	Image(Store &store, const std::string &snapshot, const Origin &origin);
+	Image(Store &store, const std::string &snapshot, const Origin &origin,
+	      const std::string &access = "ro");
 
 	DmDevice &device() { return device_; }
 	const DmDevice &device() const { return device_; }
@@ -128,7 +130,7 @@ public:
 	uint64_t sectors() const { return sectors_; }
 	// Another snapshot's image on the same device; cheaper than a new device.
 	void show(const std::string &snapshot);
-	// "SNAPSHOT ORIGIN STATE CAUSE"
+	// "SNAPSHOT ORIGIN STATE CAUSE ro|rw OVERLAY TO_COME"
 	std::string status() const;
 
 private:

@@ -118,6 +118,8 @@ SnapshotStatus takeSnapshot(Words &words)
 	s.cause = words.oneOf({"-", "overflow", "origin-gone", "origin-forced", "store-write",
 			       "no-memory", "stall", "store-gone"});
 	s.images = words.number();
+	s.overlay = words.number();
+	s.toCome = words.number();
 	for (uint64_t left = words.number(); left; --left) {
 		const std::string name = words.word();
 		s.origins.emplace_back(name, words.number());

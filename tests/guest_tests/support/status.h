@@ -58,6 +58,8 @@ struct SnapshotStatus
 	std::string state;
 	std::string cause;
 	uint64_t images = 0;
+	uint64_t overlay = 0;
+	uint64_t toCome = 0;
 	std::vector<std::pair<std::string, uint64_t>> origins;
 	bool live() const { return state == "live"; }
 };

@@ -278,7 +278,7 @@ TEST_F(Tables, BadOriginAndImageTablesAreRefusedWithTheirReasonsAndChangeNothing
 		 "the origin shares sectors with a range"},
 		{imageWith(s + " s1 a"), EINVAL, "image's table does not have four words"},
 		{imageWith(s + " s1 a wo"), EINVAL, "neither ro nor rw"},
-		{imageWith(s + " s1 a r"), EINVAL, "last word of the image's table is not ro"},
+		{imageWith(s + " s1 a r"), EINVAL, "last word of the image's table is neither ro nor rw"},
 		{imageWith(s + " s! a ro"), EINVAL, "snapshot's name has a character other"},
 		{imageWith(d + " s1 a ro"), ENOENT, "the device is no snapdiff-store"},
 		{imageWith(s + " s2 a ro"), ENOENT, "no snapshot of this name"},

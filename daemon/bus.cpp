@@ -102,7 +102,7 @@ bool Bus::connected() const
 Bus::Poll Bus::poll() const
 {
 	if (connector_)
-		return {connector_->done.get(), POLLIN, INT64_MAX};
+		return {picture_ ? connector_->done.get() : -1, POLLIN, INT64_MAX};
 	if (!shown_)
 		return {-1, 0, retryNs_};
 
@@ -144,9 +144,9 @@ void Bus::finishConnecting(int64_t nowNs)
 	}
 	shown_ = std::make_unique<Shown>();
 	shown_->connection = std::move(connector->connection);
-	shown_->manager = std::make_unique<ManagerObject>(*shown_->connection, picture_.manager,
+	shown_->manager = std::make_unique<ManagerObject>(*shown_->connection, picture_->manager,
 							  events_, extensions_);
-	for (const StorePicture &store : picture_.stores)
+	for (const StorePicture &store : picture_->stores)
 		shown_->stores[store.name] =
 			std::make_unique<StoreObject>(*shown_->connection, store);
 
@@ -169,7 +169,7 @@ void Bus::finishConnecting(int64_t nowNs)
 
 void Bus::process(int64_t nowNs)
 {
-	if (connector_ && connector_->finished) {
+	if (connector_ && connector_->finished && picture_) {
 		try {
 			finishConnecting(nowNs);
 		} catch (const sdbus::Error &error) {

@@ -47,7 +47,8 @@ public:
 
 	bool connected() const;
 
-	// Becomes what is shown; signals what changed.
+	// Becomes what is shown; signals what changed.  Only after the first call do we
+	// appear on the bus, so that nobody finds the name without the objects.
 	void publish(const Picture &picture);
 	void signal(const Event &event);
 	void signal(const Extension &extension);
@@ -66,7 +67,7 @@ private:
 	const Ring<Extension> &extensions_;
 	std::shared_ptr<Connector> connector_; // shared with its thread, which may hang
 	std::unique_ptr<Shown> shown_;
-	Picture picture_;
+	std::optional<Picture> picture_; // no name is taken before there is one
 	int64_t retryNs_ = 0;
 };
 

@@ -349,12 +349,28 @@ TEST_F(OnTheBus, ASecondOwnerIsRefused)
 {
 	ToldNotices otherTold;
 	Bus other(server.address, otherTold, events, extensions);
+	other.publish(makePicture());
 	ASSERT_TRUE(runUntil([&] {
 		other.process(monotonicNs());
 		return otherTold.problems.contains("D-Bus");
 	}));
 	EXPECT_NE(otherTold.problems["D-Bus"].find("another program"), std::string::npos);
 	EXPECT_TRUE(bus->connected());
+}
+
+TEST(WithoutAPicture, TheNameIsNotTaken)
+{
+	const PrivateBus server;
+	ToldNotices told;
+	Ring<Event> events;
+	Ring<Extension> extensions;
+	Bus bus(server.address, told, events, extensions);
+	for (int round = 0; round < 100; round++) {
+		usleep(5000);
+		bus.process(monotonicNs());
+		ASSERT_FALSE(bus.connected());
+		ASSERT_EQ(-1, bus.poll().fd);
+	}
 }
 
 TEST(WithoutABus, ItIsToldOnceAndTriedAgainUntilThereIsOne)
@@ -364,6 +380,7 @@ TEST(WithoutABus, ItIsToldOnceAndTriedAgainUntilThereIsOne)
 	Ring<Event> events;
 	Ring<Extension> extensions;
 	Bus bus(address, told, events, extensions);
+	bus.publish(makePicture());
 	const auto run = [&](auto done) {
 		for (const int64_t end = monotonicNs() + 15'000'000'000; monotonicNs() < end;) {
 			usleep(5000);

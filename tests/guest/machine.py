@@ -6,6 +6,7 @@ import lzma
 import os
 import pathlib
 import re
+import select
 import shlex
 import shutil
 import signal
@@ -148,6 +149,25 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def terminal_is_gone():
+    """True if nobody can type any more: the other side of our terminal was closed."""
+    watch = select.poll()
+    watch.register(0, 0)
+    return bool(watch.poll(0))
+
+
+def wait_for_end(process, options):
+    """True if the guest did not end by itself: its time is over, or nobody is there."""
+    while True:
+        try:
+            process.wait(1 if options.shell else options.timeout)
+            return False
+        except subprocess.TimeoutExpired:
+            # A shell has all the time in the world, but somebody must sit before it.
+            if not options.shell or terminal_is_gone():
+                return True
+
+
 def run(options, results):
     """Runs the guest to its end; True if its time was over before."""
     kernel = kernel_folder(options.kernel)
@@ -163,10 +183,7 @@ def run(options, results):
         except FileNotFoundError as missing:
             raise CannotStart(f"{missing}: run scripts/install-deps") from missing
         try:
-            process.wait(None if options.shell else options.timeout)
-            return False
-        except subprocess.TimeoutExpired:
-            return True
+            return wait_for_end(process, options)
         finally:
             if process.poll() is None:
                 process.kill()

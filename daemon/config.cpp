@@ -111,7 +111,7 @@ Problem takeSize(const toml::node &node, uint64_t lowest, uint64_t &sectors)
 Problem takeOptionalSize(const toml::node &node, uint64_t lowest, std::optional<uint64_t> &sectors)
 {
 	uint64_t value = 0;
-	if (const Problem problem = takeSize(node, lowest, value))
+	if (Problem problem = takeSize(node, lowest, value))
 		return problem;
 	sectors = value;
 	return {};
@@ -131,7 +131,7 @@ Problem takeNumber(const toml::node &node, unsigned lowest, unsigned highest, un
 Problem takeSeconds(const toml::node &node, unsigned lowest, unsigned highest, unsigned &ms)
 {
 	unsigned seconds = 0;
-	if (const Problem problem = takeNumber(node, lowest, highest, seconds))
+	if (Problem problem = takeNumber(node, lowest, highest, seconds))
 		return problem;
 	ms = seconds * 1000;
 	return {};

@@ -24,7 +24,7 @@ using namespace snapdiff::daemon;
 
 namespace {
 
-enum ExitCode { exitOk = 0, exitFailed = 1, exitUsage = 2 };
+enum ExitCode { ExitOk = 0, ExitFailed = 1, ExitUsage = 2 };
 
 struct Options
 {
@@ -50,36 +50,36 @@ constexpr const char *usage =
 
 bool parseOptions(int argc, char **argv, Options &options)
 {
-	enum { config = 1, checkConfig, carver, version, help };
+	enum { Config = 1, CheckConfig, Carver, Version, Help };
 	const option known[] = {
-		{"config", required_argument, nullptr, config},
-		{"check-config", no_argument, nullptr, checkConfig},
-		{"carver", required_argument, nullptr, carver}, // started by the daemon itself
-		{"version", no_argument, nullptr, version},
-		{"help", no_argument, nullptr, help},
+		{"config", required_argument, nullptr, Config},
+		{"check-config", no_argument, nullptr, CheckConfig},
+		{"carver", required_argument, nullptr, Carver}, // started by the daemon itself
+		{"version", no_argument, nullptr, Version},
+		{"help", no_argument, nullptr, Help},
 		{nullptr, 0, nullptr, 0},
 	};
 
 	for (int found; (found = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
 		switch (found) {
-		case config:
+		case Config:
 			options.config = optarg;
 			options.configGiven = true;
 			break;
-		case checkConfig:
+		case CheckConfig:
 			options.checkConfig = true;
 			break;
-		case carver: {
+		case Carver: {
 			const auto timeout = parseNumber(optarg);
 			if (!timeout || *timeout > UINT32_MAX)
 				return false;
 			options.carver = static_cast<unsigned>(*timeout);
 			break;
 		}
-		case version:
+		case Version:
 			options.version = true;
 			break;
-		case help:
+		case Help:
 			options.help = true;
 			break;
 		default:
@@ -94,7 +94,7 @@ int complain(const Error &error)
 	std::fprintf(stderr, "snapdiffd: %s\n", error.message().c_str());
 	if (!error.next().empty())
 		std::fprintf(stderr, "%s\n", error.next().c_str());
-	return exitFailed;
+	return ExitFailed;
 }
 
 int checkConfig(const Options &options)
@@ -103,7 +103,7 @@ int checkConfig(const Options &options)
 	if (!config)
 		return complain(config.error());
 	std::printf("%s: good\n", options.config.c_str());
-	return exitOk;
+	return ExitOk;
 }
 
 void blockSignals()
@@ -144,7 +144,7 @@ int runDaemon(const Options &options)
 
 	daemon.admit(missing);
 	const Result<> done = daemon.run();
-	return done ? exitOk : complain(done.error());
+	return done ? ExitOk : complain(done.error());
 }
 
 } // namespace
@@ -155,15 +155,15 @@ int main(int argc, char **argv)
 
 	if (!parseOptions(argc, argv, options)) {
 		std::fputs(usage, stderr);
-		return exitUsage;
+		return ExitUsage;
 	}
 	if (options.help) {
 		std::fputs(usage, stdout);
-		return exitOk;
+		return ExitOk;
 	}
 	if (options.version) {
 		std::puts("snapdiffd " SNAPDIFF_VERSION);
-		return exitOk;
+		return ExitOk;
 	}
 	if (options.carver)
 		return runCarver(STDIN_FILENO, *options.carver);

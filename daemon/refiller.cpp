@@ -194,8 +194,10 @@ std::optional<CarverRequest> Refiller::decide(int64_t nowNs)
 std::string Refiller::freeName(const std::string &vg) const
 {
 	for (unsigned number = 0;; number++) {
-		const std::string lv = "snapdiff." + std::to_string(number);
-		if (!names_.contains(vg + "/" + lv))
+		std::string lv = "snapdiff." + std::to_string(number);
+		std::string name = vg;
+		name.append("/").append(lv);
+		if (!names_.contains(name))
 			return lv;
 	}
 }

@@ -98,11 +98,13 @@ std::vector<std::string> upperFirst(const LayerMap &layers,
 				    const std::map<dm::DeviceNumber, std::string> &devices)
 {
 	std::vector<std::pair<unsigned, std::string>> found;
+	found.reserve(devices.size());
 	for (const auto &[number, name] : devices)
 		found.emplace_back(depthOf(layers, number), name);
 	std::stable_sort(found.begin(), found.end(),
 			 [](const auto &a, const auto &b) { return a.first > b.first; });
 	std::vector<std::string> names;
+	names.reserve(found.size());
 	for (auto &[depth, name] : found)
 		names.push_back(std::move(name));
 	return names;

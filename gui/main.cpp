@@ -4,18 +4,16 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 
 #include <QApplication>
-#include <QPixmap>
-#include <QTimer>
 
 #include "client/connection.h"
 #include "main_window.h"
 #include "options.h"
+#include "screenshot.h"
 
 using namespace snapdiff::gui;
 
@@ -37,16 +35,6 @@ void answerWithoutDisplay(int argc, char **argv)
 	}
 }
 
-void shoot(MainWindow &window, const QString &file)
-{
-	if (window.grab().save(file, "PNG")) {
-		QCoreApplication::exit(EXIT_SUCCESS);
-		return;
-	}
-	std::fprintf(stderr, "snapdiff-gui: cannot write the picture %s\n", qUtf8Printable(file));
-	QCoreApplication::exit(EXIT_FAILURE);
-}
-
 } // namespace
 
 int main(int argc, char **argv)
@@ -66,14 +54,20 @@ int main(int argc, char **argv)
 			 &Connection::refresh);
 	QObject::connect(&window, &MainWindow::watchedChanged, connection.get(),
 			 &Connection::setWatched);
+	std::unique_ptr<Screenshot> screenshot;
+	if (!options.screenshot.isEmpty()) {
+		screenshot =
+			std::make_unique<Screenshot>(window, options.screenshot, options.after);
+		QObject::connect(connection.get(), &Connection::linkChanged, screenshot.get(),
+				 &Screenshot::setLink);
+		QObject::connect(connection.get(), &Connection::received, screenshot.get(),
+				 &Screenshot::received);
+	}
 	connection->start();
 
 	if (options.size)
 		window.resize(*options.size);
 	window.show();
-	if (!options.screenshot.isEmpty())
-		QTimer::singleShot(options.after, &window,
-				   [&] { shoot(window, options.screenshot); });
 
 	const int status = QApplication::exec();
 	using namespace std::chrono_literals;

@@ -53,7 +53,7 @@ Options parseOptions(const QStringList &arguments)
 		QStringLiteral("FILE"));
 	const QCommandLineOption after(
 		QStringLiteral("after"),
-		QStringLiteral("With --screenshot: wait MS milliseconds first (default 2000)."),
+		QStringLiteral("With --screenshot: wait at least MS milliseconds (default 2000)."),
 		QStringLiteral("MS"));
 	const QCommandLineOption size(QStringLiteral("size"),
 				      QStringLiteral("Size of the window in pixels."),

@@ -251,7 +251,7 @@ Condition worstCase(const Store &store)
 	if (store.worstCase == 0)
 		return {Severity::Ok, text("Needs nothing more"),
 			text("Every chunk is safe; no write needs space.")};
-	if (store.cannotOverflow)
+	if (store.cannotOverflow && store.mode == Mode::Active)
 		return {Severity::Ok, text("Cannot overflow any more"),
 			text("Needs at most %1 more, %2 can be had.")
 				.arg(format::size(store.worstCase), format::size(within))};

@@ -35,7 +35,9 @@ WorstCase worstCase(const Store &store, uint64_t available)
 		worst.needed = saturatingSum(worst.needed, origin.worstCase);
 	for (const Snapshot &snapshot : store.snapshots)
 		worst.needed = saturatingSum(worst.needed, snapshot.worstCase);
-	worst.cannotOverflow = worst.needed <= saturatingSum(store.summary.free, available);
+	// A write that waits for a place says that there is none, whatever could be had.
+	worst.cannotOverflow = store.summary.mode == dm::StoreMode::Active &&
+			       worst.needed <= saturatingSum(store.summary.free, available);
 	return worst;
 }
 

@@ -22,7 +22,7 @@ struct WorstCase
 	// writes to writable images, would still take.  Valid until the next take.
 	uint64_t needed = 0;
 
-	// They are free already, or free and available together.
+	// They are free already, or free and available together, and no write waits now.
 	bool cannotOverflow = false;
 };
 

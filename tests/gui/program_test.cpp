@@ -98,6 +98,26 @@ private slots:
 		QCOMPARE(QImage(picture()).size(), QSize(1200, 800));
 	}
 
+	void aPictureWaitsForTheFirstFigures()
+	{
+		PrivateBus bus;
+		const QString address = bus.start();
+		FakeDaemon daemon;
+		QVERIFY(daemon.start(address));
+		QVERIFY(daemon.tell(QStringLiteral("own")));
+		const QStringList words{QStringLiteral("--bus"),	address,
+					QStringLiteral("--screenshot"), picture(),
+					QStringLiteral("--after"),	QStringLiteral("0")};
+
+		QCOMPARE(run(words).status, 0);
+		const QImage figures(picture());
+		bus.pause();
+		QCOMPARE(run(words).status, 0);
+		const QImage connecting(picture());
+		QVERIFY(!figures.isNull() && !connecting.isNull());
+		QVERIFY(figures != connecting);
+	}
+
 	void aPictureThatCannotBeWrittenIsAFailure()
 	{
 		const Outcome outcome =

@@ -92,6 +92,9 @@ private slots:
 		Store store = storeOf(samples::calm());
 
 		QCOMPARE(words::worstCase(store).word, QStringLiteral("Cannot overflow any more"));
+		store.mode = Mode::Holding;
+		QCOMPARE(words::worstCase(store).word, QStringLiteral("Could overflow"));
+		store.mode = Mode::Active;
 		store.cannotOverflow = false;
 		QCOMPARE(words::worstCase(store).word, QStringLiteral("Could overflow"));
 		store.worstCase = 0;

@@ -43,6 +43,9 @@ TEST(WorstCase, SaysWhenAStoreCannotOverflowAnyMore)
 	EXPECT_TRUE(worstCase(store, 4300).cannotOverflow);
 	store.origins[0].worstCase = 700;
 	EXPECT_TRUE(worstCase(store).cannotOverflow);
+	store.summary.mode = dm::StoreMode::Holding;
+	EXPECT_FALSE(worstCase(store, UINT64_MAX).cannotOverflow);
+	store.summary.mode = dm::StoreMode::Active;
 	store.origins[0].worstCase = UINT64_MAX;
 	store.origins.push_back(store.origins[0]);
 	EXPECT_EQ(UINT64_MAX, worstCase(store).needed);

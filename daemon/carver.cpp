@@ -111,7 +111,7 @@ CarverReply remove(const CarverRequest &request, lvm::Lvm &lvm)
 	const auto volume = lvm.volume(request.vg, request.lv);
 	if (!volume)
 		return failure(volume.error());
-	const auto removed = lvm.remove(*volume);
+	const auto removed = lvm.remove({&*volume, 1});
 	return removed ? CarverReply() : failure(removed.error());
 }
 

@@ -67,7 +67,12 @@ static std::string complaint(const Finished &finished)
 
 Result<Finished> Lvm::run(std::vector<std::string> argv) const
 {
-	Result<Finished> finished = runner_.run(command(std::move(argv)));
+	return run(command(std::move(argv)));
+}
+
+Result<Finished> Lvm::run(const Command &command) const
+{
+	Result<Finished> finished = runner_.run(command);
 	if (!finished && finished.error().errnum() == ENOENT)
 		return std::move(finished)
 			.error()
@@ -143,6 +148,17 @@ Result<std::vector<PhysicalVolume>> Lvm::physicalVolumes()
 	if (!json)
 		return std::move(json).error();
 	return parsePhysicalVolumes(*json);
+}
+
+Result<bool> Lvm::scans(dm::DeviceNumber device)
+{
+	Result<std::string> json = report({"pvs", "--all", "-o", "pv_major,pv_minor"});
+	if (!json)
+		return std::move(json).error();
+	const Result<std::vector<dm::DeviceNumber>> all = parseScannedDevices(*json);
+	if (!all)
+		return all.error();
+	return std::find(all->begin(), all->end(), device) != all->end();
 }
 
 Result<std::vector<Volume>> Lvm::carvedVolumes()
@@ -269,14 +285,28 @@ Result<Volume> Lvm::carve(const CarveRequest &request)
 	}
 }
 
-Result<> Lvm::remove(const Volume &volume)
+Result<> Lvm::remove(std::span<const Volume> volumes)
 {
-	const std::string doing = "remove volume " + volume.fullName();
-	if (!volume.hasTag(rangeTag))
-		return Error(EPERM, doing,
-			     "it has not the tag of those that were carved for a store")
-			.as(ErrorKind::Failed);
-	Result<Finished> finished = run({"lvremove", "--yes", volume.fullName()});
+	constexpr unsigned moreMsPerVolume = 2000;
+
+	if (volumes.empty())
+		return {};
+	std::vector<std::string> argv = {"lvremove", "--yes"};
+	for (const Volume &volume : volumes) {
+		if (!volume.hasTag(rangeTag))
+			return Error(EPERM, "remove volume " + volume.fullName(),
+				     "it has not the tag of those that were carved for a store")
+				.as(ErrorKind::Failed);
+		argv.push_back(volume.fullName());
+	}
+	const std::string doing =
+		volumes.size() == 1
+			? "remove volume " + volumes[0].fullName()
+			: fmt::format("remove {} volumes from {} to {}", volumes.size(),
+				      volumes.front().fullName(), volumes.back().fullName());
+	Command command = this->command(std::move(argv));
+	command.timeoutMs += moreMsPerVolume * static_cast<unsigned>(volumes.size() - 1);
+	Result<Finished> finished = run(command);
 	if (!finished)
 		return std::move(finished).error();
 	if (!finished->ok()) {

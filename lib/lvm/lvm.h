@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +62,7 @@ struct PhysicalVolume
 Result<std::vector<VolumeGroup>> parseVolumeGroups(std::string_view json);
 Result<std::vector<Volume>> parseVolumes(std::string_view json);
 Result<std::vector<PhysicalVolume>> parsePhysicalVolumes(std::string_view json);
+Result<std::vector<dm::DeviceNumber>> parseScannedDevices(std::string_view json);
 
 struct CarveRequest
 {
@@ -85,6 +87,9 @@ public:
 	Result<Volume> volume(const std::string &vg, const std::string &lv);
 	Result<std::vector<PhysicalVolume>> physicalVolumes();
 
+	// Does LVM look for a physical volume on this device, as it is configured?
+	Result<bool> scans(dm::DeviceNumber device);
+
 	// Volumes with the tag, of all VGs.
 	Result<std::vector<Volume>> carvedVolumes();
 
@@ -94,8 +99,8 @@ public:
 	// Killed on the way, it leaves either nothing or a whole tagged LV.
 	Result<Volume> carve(const CarveRequest &request);
 
-	// Refuses a volume without the tag.
-	Result<> remove(const Volume &volume);
+	// All of them with one run of the program; refuses all if one has not the tag.
+	Result<> remove(std::span<const Volume> volumes);
 
 	// What carve() would run: for --dry-run.
 	std::string carveCommandLine(const CarveRequest &request) const;
@@ -103,6 +108,7 @@ public:
 private:
 	Result<std::string> report(std::vector<std::string> argv);
 	Result<Finished> run(std::vector<std::string> argv) const;
+	Result<Finished> run(const Command &command) const;
 	Command command(std::vector<std::string> argv) const;
 	Result<std::string> nameFor(const CarveRequest &request);
 	std::vector<std::string> carveArguments(const CarveRequest &request,

@@ -202,4 +202,24 @@ Result<std::vector<PhysicalVolume>> parsePhysicalVolumes(std::string_view text)
 	return volumes;
 }
 
+Result<std::vector<dm::DeviceNumber>> parseScannedDevices(std::string_view text)
+{
+	Result<std::vector<Json>> rows = rowsOf(text, "pv");
+	if (!rows)
+		return std::move(rows).error();
+
+	std::vector<dm::DeviceNumber> devices;
+	for (const Json &json : *rows) {
+		Row row(json, "pv");
+		const std::optional<uint32_t> high = row.deviceNumberPart("pv_major");
+		const std::optional<uint32_t> low = row.deviceNumberPart("pv_minor");
+		if (row.error())
+			return *row.error();
+		// One that is missing has no numbers.
+		if (high && low)
+			devices.push_back({*high, *low});
+	}
+	return devices;
+}
+
 } // namespace snapdiff::lvm

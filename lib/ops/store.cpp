@@ -72,6 +72,16 @@ Result<> checkBelow(dm::DeviceNumber number, const std::set<dm::DeviceNumber> &o
 	return {};
 }
 
+void giveBack(Context &context, const std::vector<Offer> &offers)
+{
+	std::vector<lvm::Volume> carved;
+	for (const Offer &offer : offers) {
+		if (offer.carved)
+			carved.push_back(*offer.carved);
+	}
+	(void)context.lvm.remove(carved).has_value();
+}
+
 class Gatherer
 {
 public:
@@ -80,12 +90,12 @@ public:
 	{
 	}
 
-	// known: already a range of the store that is being extended.
-	Result<Offer> device(const std::string &path, bool known);
+	// known: the range on this device that the store has already, if it has one.
+	Result<Offer> device(const std::string &path, const model::Range *known);
 	Result<std::vector<Offer>> carve(const Supply &supply);
 
 private:
-	Result<Offer> offer(const probe::BlockDevice &device, std::string name);
+	Result<Offer> offer(const probe::BlockDevice &device, const std::string &name);
 	Result<> checkFree(const Supply &supply);
 	Result<Offer> carveOne(const std::string &vg, uint64_t bytes);
 
@@ -93,7 +103,7 @@ private:
 	std::set<dm::DeviceNumber> avoid_; // disks of the origins
 };
 
-Result<Offer> Gatherer::offer(const probe::BlockDevice &device, std::string name)
+Result<Offer> Gatherer::offer(const probe::BlockDevice &device, const std::string &name)
 {
 	const Result<std::set<dm::DeviceNumber>> origins = liveOrigins(context_);
 	if (!origins)
@@ -105,7 +115,7 @@ Result<Offer> Gatherer::offer(const probe::BlockDevice &device, std::string name
 		return disks.error();
 
 	Offer offer;
-	offer.name = device.dmName.empty() ? std::move(name) : device.dmName;
+	offer.name = device.dmName.empty() ? name : device.dmName;
 	offer.range.device = device.number.text();
 	offer.range.length = device.sizeBytes / sectorSize;
 	offer.range.group.number = groupNumber(*disks);
@@ -115,7 +125,7 @@ Result<Offer> Gatherer::offer(const probe::BlockDevice &device, std::string name
 	return offer;
 }
 
-Result<Offer> Gatherer::device(const std::string &path, bool known)
+Result<Offer> Gatherer::device(const std::string &path, const model::Range *known)
 {
 	const std::string doing = "give " + printable(path) + " to a store";
 	Result<probe::BlockDevice> device = probe::blockDevice(path);
@@ -130,7 +140,12 @@ Result<Offer> Gatherer::device(const std::string &path, bool known)
 				.advise("Give a device that nothing uses; \"wipefs -a\" clears old "
 					"signatures off one.");
 	}
-	return offer(*device, path);
+	Result<Offer> made = offer(*device, path);
+	// The kernel wants the same words to know a range again, and the origins that decide
+	// about the hint may be others than those of the first time.
+	if (made && known)
+		made->range.group = known->status.group;
+	return made;
 }
 
 Result<Offer> Gatherer::carveOne(const std::string &vg, uint64_t bytes)
@@ -150,7 +165,7 @@ Result<Offer> Gatherer::carveOne(const std::string &vg, uint64_t bytes)
 		return offer(*device, volume->fullName());
 	}();
 	if (!made) {
-		(void)context_.lvm.remove(*volume).has_value();
+		(void)context_.lvm.remove({&*volume, 1}).has_value();
 		return made;
 	}
 	made->carved = std::move(*volume);
@@ -189,8 +204,7 @@ Result<std::vector<Offer>> Gatherer::carve(const Supply &supply)
 	uint64_t missing = supply.sizeBytes;
 
 	const auto undo = [&](Error error) {
-		for (const Offer &offer : offers)
-			(void)context_.lvm.remove(*offer.carved).has_value();
+		giveBack(context_, offers);
 		return error;
 	};
 	if (supply.vgs.empty())
@@ -235,14 +249,6 @@ Result<Gatherer> gathererFor(Context &context, const std::vector<dm::DeviceNumbe
 	if (!disks)
 		return std::move(disks).error();
 	return Gatherer(context, std::move(*disks));
-}
-
-void giveBack(Context &context, const std::vector<Offer> &offers)
-{
-	for (const Offer &offer : offers) {
-		if (offer.carved)
-			(void)context.lvm.remove(*offer.carved).has_value();
-	}
 }
 
 // The name is free, or what is left of a create that was killed is cleared away.
@@ -295,7 +301,7 @@ Result<> createStore(Context &context, const StoreRequest &request)
 		return std::move(gatherer).error();
 	std::vector<Offer> offers;
 	for (const std::string &path : request.supply.devices) {
-		Result<Offer> offer = gatherer->device(path, false);
+		Result<Offer> offer = gatherer->device(path, nullptr);
 		if (!offer)
 			return std::move(offer).error();
 		offers.push_back(std::move(*offer));
@@ -327,6 +333,13 @@ Result<> createStore(Context &context, const StoreRequest &request)
 	return {};
 }
 
+static const model::Range *rangeOn(const model::Store &store, dm::DeviceNumber device)
+{
+	const auto found = std::find_if(store.ranges.begin(), store.ranges.end(),
+					[&](auto &range) { return range.status.dev == device; });
+	return found == store.ranges.end() ? nullptr : &*found;
+}
+
 static Result<Extended> giveRange(Context &context, const model::Store &store, const Offer &offer)
 {
 	context.say(fmt::format("giving {} to store {}", offer.name, store.name));
@@ -344,11 +357,8 @@ Result<std::vector<Extended>> extendStore(Context &context, const model::Store &
 					  const Supply &supply)
 {
 	std::vector<dm::DeviceNumber> origins;
-	std::set<dm::DeviceNumber> known;
 	for (const model::Origin &origin : store.origins)
 		origins.push_back(origin.status.dev);
-	for (const model::Range &range : store.ranges)
-		known.insert(range.status.dev);
 	Result<Gatherer> gatherer = gathererFor(context, origins);
 	if (!gatherer)
 		return std::move(gatherer).error();
@@ -358,7 +368,7 @@ Result<std::vector<Extended>> extendStore(Context &context, const model::Store &
 	for (const std::string &path : supply.devices) {
 		const Result<probe::BlockDevice> device = probe::blockDevice(path);
 		Result<Offer> offer =
-			gatherer->device(path, device && known.contains(device->number));
+			gatherer->device(path, device ? rangeOn(store, device->number) : nullptr);
 		if (!offer)
 			return std::move(offer).error();
 		offers.push_back(std::move(*offer));
@@ -415,15 +425,17 @@ Result<std::vector<std::string>> removeStore(Context &context, const model::Stor
 	const Result<std::vector<lvm::Volume>> carved = context.lvm.carvedVolumes();
 	if (!carved)
 		return carved.error();
+	std::vector<lvm::Volume> ours;
 	for (const lvm::Volume &volume : *carved) {
 		if (!volume.number || !ranges.contains(*volume.number))
 			continue;
 		context.say("removing " + volume.fullName());
-		if (Result<> done = context.lvm.remove(volume); !done)
-			return std::move(done).error();
 		removed.push_back(volume.fullName());
-		step("LV removed");
+		ours.push_back(volume);
 	}
+	if (Result<> done = context.lvm.remove(ours); !done)
+		return std::move(done).error();
+	step("LVs removed");
 	return removed;
 }
 

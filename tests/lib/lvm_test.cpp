@@ -147,8 +147,40 @@ TEST(Lvm, RemovesOnlyWhatItCarved)
 	Volume home;
 	home.vg = "vg0";
 	home.name = "home";
-	EXPECT_FALSE(Lvm(runner).remove(home));
+	Volume carved = home;
+	carved.name = "snapdiff.0";
+	carved.tags = {"snapdiff"};
+	EXPECT_FALSE(Lvm(runner).remove(std::vector{carved, home}));
 	EXPECT_TRUE(runner.asked.empty());
+}
+
+TEST(Lvm, RemovesManyWithOneRun)
+{
+	ScriptedRunner runner;
+	runner.answers = {{0, "", ""}};
+	std::vector<Volume> carved(2);
+	for (size_t i = 0; i < carved.size(); i++) {
+		carved[i].vg = "vg" + std::to_string(i);
+		carved[i].name = "snapdiff.0";
+		carved[i].tags = {"snapdiff"};
+	}
+	ASSERT_TRUE(Lvm(runner).remove(carved));
+	ASSERT_EQ(1U, runner.asked.size());
+	EXPECT_NE(std::string::npos, runner.asked[0].find("--yes vg0/snapdiff.0 vg1/snapdiff.0"));
+	EXPECT_TRUE(Lvm(runner).remove({}));
+	EXPECT_EQ(1U, runner.asked.size());
+}
+
+TEST(Lvm, KnowsWhichDevicesItScans)
+{
+	const std::string json = R"json({"report":[{"pv":[
+		{"pv_major":"253","pv_minor":"4"}, {"pv_major":"-1","pv_minor":"-1"}]}]})json";
+	ScriptedRunner runner;
+	runner.answers = {{0, json, ""}, {0, json, ""}};
+	Lvm lvm(runner);
+	EXPECT_TRUE(*lvm.scans({253, 4}));
+	EXPECT_FALSE(*lvm.scans({253, 5}));
+	EXPECT_NE(std::string::npos, runner.asked[0].find("--all"));
 }
 
 TEST(Lvm, KnowsWhatNoStoreUses)

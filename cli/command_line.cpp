@@ -181,7 +181,7 @@ void addOption(CLI::App &app, Option option, Arguments &args)
 		app.add_flag("-n,--dry-run", args.dryRun, "say what would be done, and do nothing");
 		break;
 	case Option::Yes:
-		app.add_flag("-y,--yes", args.yes, "do not ask");
+		app.add_flag("-y,--yes", args.yes, "confirm what destroys data");
 		break;
 	}
 }

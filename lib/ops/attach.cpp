@@ -8,6 +8,7 @@
 #include "dm/names.h"
 #include "dm/status.h"
 #include "dm/table.h"
+#include "ops/hidden.h"
 #include "ops/step.h"
 #include "probe/probe.h"
 #include "util/text.h"
@@ -140,6 +141,10 @@ Result<dm::DeviceNumber> makeUnderlying(Context &context, const AttachSituation 
 	if (!done)
 		return std::move(done).error();
 	step("hidden device created");
+	if (Result<> hidden = checkUnseenByLvm(context, name); !hidden) {
+		(void)context.dm.remove(name).has_value();
+		return std::move(hidden).error();
+	}
 	const Result<dm::DeviceInfo> info = context.dm.info(name);
 	if (!info) {
 		(void)context.dm.remove(name).has_value();

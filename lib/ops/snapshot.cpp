@@ -7,6 +7,7 @@
 #include "dm/control.h"
 #include "dm/names.h"
 #include "dm/table.h"
+#include "ops/hidden.h"
 #include "ops/layers.h"
 #include "ops/step.h"
 #include "probe/mounts.h"
@@ -273,6 +274,10 @@ Result<model::Image> createImage(Context &context, const model::Store &store,
 	if (!done)
 		return std::move(done).error().within(doing);
 	step("image created");
+	if (Result<> hidden = checkUnseenByLvm(context, name); !hidden) {
+		(void)context.dm.remove(name).has_value();
+		return std::move(hidden).error().within(doing);
+	}
 	const Result<dm::DeviceInfo> info = context.dm.info(name);
 	if (!info)
 		return info.error();

@@ -128,6 +128,8 @@ def qemu_arguments(options, kernel, scratch, results):
         # Programs that overwrite whole disks look for this word first.
         "snapdiff.lab",
         "panic_on_warn=1" if options.panic_on_warn else "",
+        # Kernels of ours: all reports of a run, and patience with what they make slow.
+        "kasan_multi_shot workqueue.watchdog_thresh=90" if (kernel / "config").exists() else "",
     ]
     return [
         shutil.which("qemu-system-x86_64") or "qemu-system-x86_64",

@@ -60,15 +60,27 @@ void fillPattern(Buffer &buffer, uint32_t tag, uint64_t firstSector, uint64_t ge
 		fillSector(buffer.sector(i), {tag, firstSector + i, generation});
 }
 
-std::string describeSector(const uint8_t *sector)
+bool readLabel(const uint8_t *sector, SectorLabel &label)
 {
 	const Words held = load(sector);
-	if (std::all_of(held.begin(), held.end(), [](uint64_t word) { return word == 0; }))
+	label = {static_cast<uint32_t>(held[1]), held[2], held[3]};
+	return held == makeSector(label);
+}
+
+bool isZero(const uint8_t *sector)
+{
+	const Words held = load(sector);
+	return std::all_of(held.begin(), held.end(), [](uint64_t word) { return word == 0; });
+}
+
+std::string describeSector(const uint8_t *sector)
+{
+	SectorLabel label;
+	if (isZero(sector))
 		return "zeroes";
-	if (held[0] != magic)
+	if (load(sector)[0] != magic)
 		return "foreign data";
-	const SectorLabel label{static_cast<uint32_t>(held[1]), held[2], held[3]};
-	return (held == makeSector(label) ? "" : "torn ") + text(label);
+	return (readLabel(sector, label) ? "" : "torn ") + text(label);
 }
 
 testing::AssertionResult sectorIs(const uint8_t *sector, const SectorLabel &label)

@@ -23,6 +23,9 @@ void fillSector(uint8_t *sector, const SectorLabel &label);
 // Fills a buffer that is going to be written at firstSector.
 void fillPattern(Buffer &buffer, uint32_t tag, uint64_t firstSector, uint64_t generation);
 
+// What a sector says of itself; false if it is not whole, or not ours.
+bool readLabel(const uint8_t *sector, SectorLabel &label);
+bool isZero(const uint8_t *sector);
 // What a sector holds, in words: "tag 1 sector 8 generation 3", "zeroes", "torn ...", "foreign
 // data".
 std::string describeSector(const uint8_t *sector);

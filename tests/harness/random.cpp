@@ -46,6 +46,10 @@ Random::Random() : engine_(caseSeed())
 {
 }
 
+Random::Random(uint64_t stream) : engine_(caseSeed() + stream * 0x9e3779b97f4a7c15)
+{
+}
+
 uint64_t Random::below(uint64_t limit)
 {
 	return std::uniform_int_distribution<uint64_t>(0, limit - 1)(engine_);

@@ -15,6 +15,8 @@ class Random
 {
 public:
 	Random();
+	// The same for one of several threads.
+	explicit Random(uint64_t stream);
 
 	// Any number.
 	uint64_t operator()() { return engine_(); }

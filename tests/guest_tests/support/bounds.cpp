@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a volume may hold while many threads write to it, and what its images may show.
+
+#include "support/bounds.h"
+
+#include "harness/pattern.h"
+
+namespace snapdiff::lab {
+
+namespace {
+
+// What seen_ holds: nothing yet, zeroes, or the number of a write.
+constexpr uint64_t notSeen = ~uint64_t(0);
+constexpr uint64_t zeroes = 0;
+
+void copyNumbers(std::vector<uint64_t> &to, const std::vector<std::atomic<uint64_t>> &from)
+{
+	to.resize(from.size());
+	for (size_t i = 0; i < from.size(); ++i)
+		to[i] = from[i].load();
+}
+
+// The number in a sector; false if it holds neither a whole write of ours nor zeroes.
+bool numberOf(const uint8_t *held, uint32_t tag, uint64_t sector, uint64_t &number)
+{
+	SectorLabel label;
+	number = zeroes;
+	if (isZero(held))
+		return true;
+	if (!readLabel(held, label) || label.tag != tag || label.sector != sector)
+		return false;
+	number = label.generation;
+	return true;
+}
+
+bool fits(uint64_t number, const Bounds &bounds, uint64_t granule)
+{
+	if (number == zeroes)
+		return bounds.zero[granule] >= bounds.low[granule];
+	return number >= bounds.low[granule] && number <= bounds.high[granule];
+}
+
+std::string describe(uint64_t sector, const uint8_t *held, const Bounds &bounds, uint64_t granule)
+{
+	return "sector " + std::to_string(sector) + " holds " + describeSector(held) +
+	       "; allowed: " + std::to_string(bounds.low[granule]) + " to " +
+	       std::to_string(bounds.high[granule]) + ", last zeroing " +
+	       std::to_string(bounds.zero[granule]);
+}
+
+} // namespace
+
+LiveData::LiveData(uint32_t tag, uint64_t granules)
+	: tag_(tag), completed_(granules), issued_(granules), zeroed_(granules), claimed_(granules)
+{
+}
+
+uint64_t LiveData::nextNumber()
+{
+	static std::atomic<uint64_t> last = 0;
+	return ++last;
+}
+
+void LiveData::set(Numbers &numbers, const Stretch &at, uint64_t number)
+{
+	for (uint64_t i = 0; i < at.count; ++i)
+		numbers[at.first + i].store(number);
+}
+
+bool LiveData::claim(const Stretch &at)
+{
+	const std::lock_guard lock(claimLock_);
+	for (uint64_t i = 0; i < at.count; ++i)
+		if (claimed_[at.first + i])
+			return false;
+	for (uint64_t i = 0; i < at.count; ++i)
+		claimed_[at.first + i] = true;
+	return true;
+}
+
+void LiveData::release(const Stretch &at)
+{
+	const std::lock_guard lock(claimLock_);
+	for (uint64_t i = 0; i < at.count; ++i)
+		claimed_[at.first + i] = false;
+}
+
+uint64_t LiveData::issue(const Stretch &at)
+{
+	const uint64_t number = nextNumber();
+	set(issued_, at, number);
+	return number;
+}
+
+uint64_t LiveData::issueZero(const Stretch &at)
+{
+	const uint64_t number = issue(at);
+	set(zeroed_, at, number);
+	return number;
+}
+
+uint64_t LiveData::issueMaybeZero(const Stretch &at)
+{
+	const uint64_t number = nextNumber();
+	set(zeroed_, at, number);
+	return number;
+}
+
+void LiveData::complete(const Stretch &at, uint64_t number)
+{
+	set(completed_, at, number);
+}
+
+void LiveData::noteLow(Bounds &bounds) const
+{
+	copyNumbers(bounds.low, completed_);
+}
+
+void LiveData::noteHigh(Bounds &bounds) const
+{
+	copyNumbers(bounds.high, issued_);
+	copyNumbers(bounds.zero, zeroed_);
+}
+
+Buffer LiveData::contents(const Stretch &at, uint64_t number) const
+{
+	Buffer buffer(at.count * granuleSectors);
+	fillPattern(buffer, tag_, at.first * granuleSectors, number);
+	return buffer;
+}
+
+std::string LiveData::fault(const Stretch &at, const Buffer &held, const Bounds &bounds) const
+{
+	for (uint64_t i = 0; i < held.sectors(); ++i) {
+		const uint64_t sector = at.first * granuleSectors + i;
+		const uint64_t granule = sector / granuleSectors;
+		uint64_t number = 0;
+		if (!numberOf(held.sector(i), tag_, sector, number) ||
+		    !fits(number, bounds, granule))
+			return describe(sector, held.sector(i), bounds, granule);
+	}
+	return {};
+}
+
+PastData::PastData(uint32_t tag, uint64_t granules) : tag_(tag), seen_(granules)
+{
+	for (auto &number : seen_)
+		number.store(notSeen);
+}
+
+std::string PastData::granuleFault(uint64_t granule, const uint8_t *held)
+{
+	uint64_t first = 0;
+	for (uint64_t i = 0; i < granuleSectors; ++i) {
+		const uint8_t *sector = held + i * sectorSize;
+		const uint64_t at = granule * granuleSectors + i;
+		uint64_t number = 0;
+		if (!numberOf(sector, tag_, at, number) || !fits(number, bounds_, granule))
+			return describe(at, sector, bounds_, granule);
+		if (!i)
+			first = number;
+		else if (number != first)
+			return describe(at, sector, bounds_, granule) + ", but its first sector " +
+			       std::to_string(first);
+	}
+	uint64_t before = notSeen;
+	if (!seen_[granule].compare_exchange_strong(before, first) && before != first)
+		return describe(granule * granuleSectors, held, bounds_, granule) + ", but was " +
+		       std::to_string(before) + " earlier";
+	return {};
+}
+
+std::string PastData::fault(const Stretch &at, const Buffer &held)
+{
+	for (uint64_t i = 0; i < at.count; ++i) {
+		const std::string fault =
+			granuleFault(at.first + i, held.sector(i * granuleSectors));
+		if (!fault.empty())
+			return fault;
+	}
+	return {};
+}
+
+} // namespace snapdiff::lab

@@ -233,6 +233,7 @@ static int origin_open(struct sd_origin_target *ot, const struct sd_origin_table
 {
 	struct dm_target *ti = ot->ti;
 	struct sd_store *s;
+	unsigned int noio;
 	const char *why;
 	int r;
 
@@ -246,7 +247,7 @@ static int origin_open(struct sd_origin_target *ot, const struct sd_origin_table
 		ti->error = "the device below the origin cannot be opened";
 		goto put_store;
 	}
-	mutex_lock(&sd_registry);
+	noio = sd_registry_lock_noio();
 	s = sd_store_of(ot->store_dev->bdev->bd_dev);
 	why = "the first device is no snapdiff-store with a live table";
 	r = -ENOENT;
@@ -254,7 +255,7 @@ static int origin_open(struct sd_origin_target *ot, const struct sd_origin_table
 		r = check_device(ti, ot->dev->bdev, t->start, s, &why);
 	if (!r)
 		r = find_or_create(ot, s, t, &why);
-	mutex_unlock(&sd_registry);
+	sd_registry_unlock_noio(noio);
 	if (!r)
 		return 0;
 	ti->error = (char *)why;

@@ -6,8 +6,6 @@
  * that was loaded before an extend and resumed after it must not lose the
  * range (protocol 7).
  */
-#include <linux/sched/mm.h>
-
 #include "snapdiff.h"
 
 /* A device held by one table. */
@@ -258,7 +256,7 @@ free_range:
 	return err;
 }
 
-static int range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why)
+int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why)
 {
 	struct sd_store *s = st->store;
 	struct sd_range_dev *d;
@@ -295,15 +293,5 @@ static int range_add(struct sd_store_target *st, const struct sd_range_words *w,
 	kfree(d);
 release:
 	unhold_last(st);
-	return r;
-}
-
-int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why)
-{
-	/* Memory must not be won by writing to an origin that waits for us. */
-	unsigned int noio = memalloc_noio_save();
-	int r = range_add(st, w, why);
-
-	memalloc_noio_restore(noio);
 	return r;
 }

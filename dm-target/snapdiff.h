@@ -53,6 +53,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu-refcount.h>
+#include <linux/sched/mm.h>
 #include <linux/seqlock.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -84,6 +85,26 @@ struct sd_segment;
 struct sd_store;
 
 extern struct mutex sd_registry;
+
+/*
+ * The registry for somebody who allocates while it is held: without I/O.  Else
+ * memory might be won by writing to an origin whose writes wait for a place,
+ * and the extend that would bring one waits for the registry (protocol 19).
+ */
+static inline unsigned int sd_registry_lock_noio(void)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	mutex_lock(&sd_registry);
+	return noio;
+}
+
+static inline void sd_registry_unlock_noio(unsigned int noio)
+{
+	mutex_unlock(&sd_registry);
+	memalloc_noio_restore(noio);
+}
+
 extern struct list_head sd_stores; /* struct sd_store.link, under sd_registry */
 extern struct workqueue_struct *sd_free_wq; /* frees stores */
 extern atomic_t sd_store_count;		/* stores whose memory is not freed yet */
@@ -226,7 +247,7 @@ bool sd_is_range_device(dev_t devt);
 bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except);
 
 /*
- * Give a range to the store: all or nothing. Under sd_registry; may sleep.
+ * Give a range to the store: all or nothing. Under sd_registry_lock_noio(); may sleep.
  * 1: already there.
  */
 int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why);

@@ -12,6 +12,7 @@ static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
 	struct sd_store_target *st;
 	struct sd_store_table t;
+	unsigned int noio;
 	const char *why;
 	int r;
 
@@ -32,9 +33,9 @@ static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	INIT_LIST_HEAD(&st->link);
 	INIT_LIST_HEAD(&st->devs);
 	st->ti = ti;
-	mutex_lock(&sd_registry);
+	noio = sd_registry_lock_noio();
 	r = sd_store_attach(st, &t, &why);
-	mutex_unlock(&sd_registry);
+	sd_registry_unlock_noio(noio);
 	if (r) {
 		ti->error = (char *)why;
 		kfree(st);
@@ -76,11 +77,10 @@ static void store_resume(struct dm_target *ti)
 static int extend(struct sd_store_target *st, const struct sd_message *m, char *result,
 		  unsigned int maxlen, const char **why)
 {
-	int r;
+	unsigned int noio = sd_registry_lock_noio();
+	int r = sd_range_add(st, &m->range, why);
 
-	mutex_lock(&sd_registry);
-	r = sd_range_add(st, &m->range, why);
-	mutex_unlock(&sd_registry);
+	sd_registry_unlock_noio(noio);
 	if (r == 1)
 		scnprintf(result, maxlen, "already there");
 	return r;

@@ -106,15 +106,15 @@ static u32 count_origins(struct sd_store *s)
 static int choose_origins(struct take *t, const struct sd_message *m, const char **why)
 {
 	struct sd_store *s = t->store;
+	unsigned int noio = sd_registry_lock_noio();
 	int r;
 
-	mutex_lock(&sd_registry);
 	*why = "no memory for the snapshot";
 	r = -ENOMEM;
 	t->snap = snapshot_create(s, m->name, m->all ? count_origins(s) : m->origins);
 	if (t->snap)
 		r = m->all ? add_all(t->snap, why) : add_named(t->snap, m, why);
-	mutex_unlock(&sd_registry);
+	sd_registry_unlock_noio(noio);
 	return r;
 }
 

@@ -230,3 +230,23 @@ TEST(Random, CasesAreRepeatable)
 		EXPECT_TRUE(number >= 3 && number <= 5);
 	}
 }
+
+TEST(KernelLog, CountsOnlyTheDataRacesThatAreOurs)
+{
+	const auto races = [](const std::string &frame) {
+		RaceReports reports;
+		const std::string lines[] = {"BUG: KCSAN: data-race in a / b",
+					     "read of 8 bytes by task 1 on cpu 0:", frame,
+					     std::string(66, '=')};
+		for (const std::string &text : lines)
+			EXPECT_TRUE(reports.swallow({.level = 3, .facility = 0, .text = text}));
+		EXPECT_FALSE(reports.swallow({.level = 4, .facility = 0, .text = "after it"}));
+		return reports.takeOurs();
+	};
+	EXPECT_TRUE(races(" bio_endio+0x10/0x20").empty());
+	EXPECT_EQ(races(" sd_take+0x10/0x20 [dm_snapdiff]").size(), 1u);
+	RaceReports reports;
+	reports.swallow({.level = 3, .facility = 0, .text = "BUG: KCSAN: data-race in a / b"});
+	EXPECT_FALSE(reports.swallow({.level = 3, .facility = 0, .text = "BUG: KASAN: in c"}))
+		<< "another CPU's line inside a report";
+}

@@ -114,6 +114,35 @@ bool isBadLine(const LogLine &line)
 	return line.level <= warningLevel && !matchesAny(noisePatterns(), line.text);
 }
 
+bool RaceReports::swallow(const LogLine &line)
+{
+	const bool begins = line.text.find("BUG: KCSAN: ") != std::string::npos;
+	if (begins) {
+		inside_ = true;
+		ours_ = false;
+		first_ = line.text;
+	}
+	const bool ruler = line.text.starts_with("==========");
+	if (!inside_)
+		return ruler; // a report, of this kind or another, begins below it
+	ours_ = ours_ || line.text.find("[dm_snapdiff]") != std::string::npos;
+	if (ruler) {
+		inside_ = false;
+		if (ours_)
+			found_.push_back(first_);
+		return true;
+	}
+	// Another CPU's line may stand between those of a report.
+	return begins || !matchesAny(badPatterns(), line.text);
+}
+
+std::vector<std::string> RaceReports::takeOurs()
+{
+	std::vector<std::string> ours;
+	ours.swap(found_);
+	return ours;
+}
+
 ExpectKernelLog::ExpectKernelLog(const std::string &pattern, Appearance appearance)
 	: pattern_(pattern), regex_(pattern), appearance_(appearance)
 {
@@ -174,8 +203,10 @@ void KernelLogWatch::collect()
 			return;
 		lines_.push_back(parseLogRecord(buffer.substr(0, static_cast<size_t>(got))));
 		const LogLine &line = lines_.back();
-		if (!isExpected(line.text) && isBadLine(line))
+		if (!races_.swallow(line) && !isExpected(line.text) && isBadLine(line))
 			bad_.push_back(line.text);
+		for (const std::string &race : races_.takeOurs())
+			bad_.push_back(race);
 	}
 }
 

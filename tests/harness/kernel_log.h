@@ -25,6 +25,23 @@ LogLine parseLogRecord(const std::string &record);
 // True if this line fails a test that does not expect it.
 bool isBadLine(const LogLine &line);
 
+// Reports of data races (KCSAN) are of many lines, and most are the kernel's own: only those in
+// which our module has a part count.
+class RaceReports
+{
+public:
+	// True if the line belongs to a report and says nothing by itself.
+	bool swallow(const LogLine &line);
+	// The first lines of reports that are ours, since the last call.
+	std::vector<std::string> takeOurs();
+
+private:
+	bool inside_ = false;
+	bool ours_ = false;
+	std::string first_;
+	std::vector<std::string> found_;
+};
+
 enum class Appearance { May, Must };
 
 // Allows lines that match, from here to the end of the scope.
@@ -66,6 +83,7 @@ public:
 
 private:
 	int fd_;
+	RaceReports races_;
 	std::vector<LogLine> lines_;
 	std::vector<std::string> bad_;
 };

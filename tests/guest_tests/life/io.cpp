@@ -177,9 +177,21 @@ bool Life::readOrigin(Random &dice)
 	return true;
 }
 
+// One that is there, if the dice find it.
+LifeImage &Life::someImage(Random &dice)
+{
+	for (size_t tries = 0; tries < images_.size(); ++tries) {
+		LifeImage &image = anyImage(dice);
+		const std::shared_lock lock(image.device.use);
+		if (image.device.exists)
+			return image;
+	}
+	return anyImage(dice);
+}
+
 bool Life::readImage(Random &dice)
 {
-	LifeImage &image = anyImage(dice);
+	LifeImage &image = someImage(dice);
 	const Opened device(image.device, O_RDONLY);
 	if (!device)
 		return false;

@@ -140,6 +140,7 @@ private:
 	LifeStore &anyStore(Random &dice) { return *stores_[dice.below(stores_.size())]; }
 	LifeOrigin &anyOrigin(Random &dice) { return *origins_[dice.below(origins_.size())]; }
 	LifeImage &anyImage(Random &dice) { return *images_[dice.below(images_.size())]; }
+	LifeImage &someImage(Random &dice);
 	std::shared_ptr<LifeFork> anyFork(LifeStore &store, Random &dice);
 	std::shared_ptr<LifeFork> newFork(size_t storeIndex);
 

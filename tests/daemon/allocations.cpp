@@ -34,6 +34,19 @@ void *operator new[](size_t size)
 	return allocate(size);
 }
 
+// The library's own would call these, but not those of a sanitizer.
+void *operator new(size_t size, const std::nothrow_t &) noexcept
+{
+	if (counting)
+		counted++;
+	return std::malloc(size ? size : 1);
+}
+
+void *operator new[](size_t size, const std::nothrow_t &tag) noexcept
+{
+	return operator new(size, tag);
+}
+
 void operator delete(void *memory) noexcept
 {
 	std::free(memory);

@@ -300,16 +300,16 @@ TEST_F(Refilling, WhenNothingIsLeftThatIsToldOnceAndNewSpaceIsFound)
 TEST_F(Refilling, AtTheStartOurLeftoversBecomeReserveAtOnce)
 {
 	lvm.addVolume("vg1", rangeSize, true);
-	const CarvedVolume &used = lvm.addVolume("vg1", rangeSize, true);
+	const dm::DeviceNumber used = *lvm.addVolume("vg1", rangeSize, true).number;
 	kernel.addStore(storeNumber, "a", 100000, 100);
-	ASSERT_EQ(kernel.message(storeNumber, "extend " + used.number->text() + " 0 65536 1"), 0);
+	ASSERT_EQ(kernel.message(storeNumber, "extend " + used.text() + " 0 65536 1"), 0);
 	start();
 	rounds(1);
 	rounds(1);
 	EXPECT_EQ(inReserve("vg1"), 1U);
 	rounds(30);
 	EXPECT_EQ(run->reserve.readyCount(), 3U);
-	EXPECT_FALSE(run->reserve.has(*used.number));
+	EXPECT_FALSE(run->reserve.has(used));
 }
 
 TEST_F(Refilling, AVolumeOfSomebodyElseIsTakenOverOnlyAfterAWhile)

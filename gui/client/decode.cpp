@@ -65,7 +65,7 @@ QString signatureOf(const QVariant &value)
 QString misfit(const QVariantMap &properties, std::span<const Expected> expected)
 {
 	for (const Expected &property : expected) {
-		const QString name = QString::fromLatin1(property.name);
+		QString name = QString::fromLatin1(property.name);
 		if (signatureOf(properties.value(name)) != QLatin1String(property.signature))
 			return name;
 	}

@@ -71,7 +71,7 @@ QString duration(quint64 seconds)
 	for (size_t i = 0; i < units.size(); i++) {
 		if (seconds < units[i].seconds)
 			continue;
-		const QString first = text(units[i].name).arg(number(seconds / units[i].seconds));
+		QString first = text(units[i].name).arg(number(seconds / units[i].seconds));
 		if (i + 1 == units.size())
 			return first;
 		const quint64 rest = seconds % units[i].seconds / units[i + 1].seconds;
@@ -86,9 +86,10 @@ QString milliseconds(quint64 value)
 {
 	if (value < 1000)
 		return text("%1 ms").arg(value);
+	const quint64 tenths = value / 100;
 	if (value < 10000)
 		return text("%1 s").arg(
-			QLocale().toString(static_cast<double>(value / 100) / 10, 'f', 1));
+			QLocale().toString(static_cast<double>(tenths) / 10, 'f', 1));
 	return duration(value / 1000);
 }
 

@@ -124,7 +124,7 @@ def qemu_arguments(options, kernel, scratch, results):
         "console=ttyS0 quiet loglevel=5 panic=-1 oops=panic mitigations=off",
         "random.trust_cpu=on log_buf_len=4M rcupdate.rcu_cpu_stall_timeout=60",
         # A busy host stops the emulated clock for long enough to make it look broken.
-        "tsc=nowatchdog hpet=disable",
+        "tsc=nowatchdog hpet=disable no_timer_check",
         # Programs that overwrite whole disks look for this word first.
         "snapdiff.lab",
         "panic_on_warn=1" if options.panic_on_warn else "",

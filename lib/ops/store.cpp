@@ -135,10 +135,18 @@ Result<Offer> Gatherer::device(const std::string &path, const model::Range *know
 		const Result<std::vector<std::string>> reasons = probe::reasonsAgainstUse(path);
 		if (!reasons)
 			return reasons.error();
-		if (!reasons->empty())
-			return Error(EBUSY, doing, "it " + joined(*reasons, ", "))
-				.advise("Give a device that nothing uses; \"wipefs -a\" clears old "
-					"signatures off one.");
+		if (!reasons->empty()) {
+			// Not where it would destroy what is in use.
+			const bool onlyContent =
+				std::all_of(reasons->begin(), reasons->end(), [](auto &reason) {
+					return reason.starts_with("holds ");
+				});
+			return Error(EBUSY, doing, "it " + joined(*reasons, " and "))
+				.advise(onlyContent ? "Give a device that holds nothing; if nobody "
+						      "needs "
+						      "what is there, \"wipefs -a\" clears it."
+						    : "Give a device that nothing uses.");
+		}
 	}
 	Result<Offer> made = offer(*device, path);
 	// The kernel wants the same words to know a range again, and the origins that decide

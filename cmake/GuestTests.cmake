@@ -4,7 +4,7 @@
 # One ctest entry per kernel series boots the guest and runs all programs; every case is an entry
 # of its own that only reads its verdict out of the XML left behind (tests/guest/verdict).
 
-set_property(GLOBAL PROPERTY snapdiff_guest_disks 4)
+set_property(GLOBAL PROPERTY snapdiff_guest_disks 5)
 set(snapdiff_verdict ${PROJECT_SOURCE_DIR}/tests/guest/verdict)
 # Kernels of our own find more and are slower: so many times.
 set(snapdiff_own_kernels debug kcsan)
@@ -54,7 +54,7 @@ endfunction()
 # snapdiff_add_guest_test(NAME
 #	SOURCES FILE...     the program's files; main() comes from the harness
 #	[LIBS LIBRARY...]   what it links besides the harness
-#	[DISKS N]           how many virtio disks it needs (default 4)
+#	[DISKS N]           how many virtio disks it needs (default 4 of 2 GiB and a huge one)
 #	[TIMEOUT SECONDS]   for the whole program (default 120)
 #	[UDEV]              runs after udevd was started, as LVM needs it
 #	[ON_DEBUG_KERNEL])  runs on kernels of our own always, not only in ./check --full
@@ -128,5 +128,34 @@ endfunction()
 function(snapdiff_finish_guest_tests)
 	foreach(kernel IN LISTS SNAPDIFF_GUEST_KERNELS)
 		snapdiff_add_guest_run(${kernel})
+	endforeach()
+	snapdiff_add_mutants()
+endfunction()
+
+# Modules with a defect on purpose (tests/guest/mutants): one boot for all, an entry for each, which
+# passes if the test that the mutant names fails with it.
+function(snapdiff_add_mutants)
+	list(GET SNAPDIFF_GUEST_KERNELS 0 kernel)
+	get_property(disks GLOBAL PROPERTY snapdiff_guest_disks)
+	set(list ${PROJECT_BINARY_DIR}/guest-programs-${kernel})
+	set(results ${PROJECT_BINARY_DIR}/guest-results/mutants)
+	file(GLOB mutants CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/mutants/*.mutant)
+	add_custom_target(mutants
+		COMMAND ${PROJECT_SOURCE_DIR}/scripts/build-mutants ${kernel}
+			${PROJECT_SOURCE_DIR}/tests/guest/mutants
+			${PROJECT_BINARY_DIR}/mutants/${kernel}
+		COMMENT "Kernel modules with defects"
+		USES_TERMINAL
+		VERBATIM)
+	add_test(NAME mutant.boot COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/run-mutants
+		${kernel} ${PROJECT_BINARY_DIR} ${results} ${disks} ${list})
+	set_tests_properties(mutant.boot PROPERTIES LABELS guest FIXTURES_SETUP guest_mutants
+		TIMEOUT 960 RUN_SERIAL ON)
+	foreach(mutant IN LISTS mutants)
+		get_filename_component(name ${mutant} NAME_WE)
+		add_test(NAME mutant.${name}_is_found
+			COMMAND ${snapdiff_verdict} --mutant ${results} ${name})
+		set_tests_properties(mutant.${name}_is_found PROPERTIES LABELS guest
+			FIXTURES_REQUIRED guest_mutants)
 	endforeach()
 endfunction()

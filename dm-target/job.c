@@ -359,9 +359,6 @@ static enum sd_cow_event act_drain(struct sd_job *job)
 	unsigned long flags;
 	bool drained;
 
-#ifdef SD_MUTANT_NO_DRAIN /* a defect on purpose: the tests must find it */
-	return SD_COW_OK;
-#endif
 	spin_lock_irqsave(&o->cell_lock, flags);
 	drained = sd_cells_enter(&o->reads, &job->drain, SD_CELL_DRAIN, job->run_first,
 				 job->run_first + job->run - 1);
@@ -376,9 +373,7 @@ static enum sd_cow_event act_mark_safe(struct sd_job *job)
 {
 	struct sd_origin *o = job->origin;
 
-#ifndef SD_MUTANT_NO_DRAIN
 	leave_cells(job, &o->reads, &job->drain);
-#endif
 	spin_lock(&o->map_lock);
 	sd_map_mark_safe(o->map, job->run_first, job->run);
 	spin_unlock(&o->map_lock);

@@ -92,6 +92,8 @@ def disk_arguments(options, scratch):
         file = scratch / f"disk{number}"
         subprocess.run(["truncate", "-s", size, file], check=True)
         drive = f"file={file},if=none,id=d{number},format=raw,cache=unsafe,discard=unmap"
+        # What is zeroed stays sparse, so that a disk may be larger than the host's memory.
+        drive += ",detect-zeroes=unmap"
         for limit in filter(None, limits.split(",")):
             name, _, value = limit.partition("=")
             if name not in ("iops", "bps"):

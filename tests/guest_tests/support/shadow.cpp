@@ -208,16 +208,30 @@ uint64_t RandomLoad::randomLength(uint64_t room)
 	return random_.between(1, most);
 }
 
+// The units that the stretch touches, as far as the device has them.
+void RandomLoad::alignToUnit(uint64_t &sector, uint64_t &count, uint64_t sectors) const
+{
+	const uint64_t unit = limits_.unit;
+	const uint64_t end = std::min((sector + count + unit - 1) / unit * unit, sectors);
+	sector = sector / unit * unit;
+	count = end - sector;
+}
+
 void RandomLoad::startWrite(Volume &volume)
 {
 	uint64_t sector = 0;
 	uint64_t count = 0;
+	unsigned tries = 0;
 	do {
+		// A small volume may be full of writes.
+		if (++tries % 32 == 0)
+			finish(1);
 		sector = random_.below(volume.sectors());
 		// Often where chunks begin, or just before.
 		if (random_.oneIn(3))
 			sector = sector / 8 * 8;
 		count = randomLength(volume.sectors() - sector);
+		alignToUnit(sector, count, volume.sectors());
 	} while (overlapsAWrite(sector, count));
 	const size_t index = freeOperation();
 	Operation &operation = operations_[index];
@@ -238,8 +252,10 @@ void RandomLoad::startRead()
 	operation.image = random_.below(images_.size());
 	const ImageUnderRead &image = images_[operation.image];
 	operation.sector = random_.below(image.expected->sectors());
-	operation.count = random_.between(
-		1, std::min(longestImageRead, image.expected->sectors() - operation.sector));
+	operation.count =
+		random_.between(1, std::min(longestImageRead - limits_.unit,
+					    image.expected->sectors() - operation.sector));
+	alignToUnit(operation.sector, operation.count, image.expected->sectors());
 	io_.read(image.device->fd(), operation.sector, operation.memory->data(), operation.count,
 		 index);
 }

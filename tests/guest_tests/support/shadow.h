@@ -67,6 +67,7 @@ public:
 		uint64_t longest = 1024; // sectors of one write
 		unsigned depth = 24;
 		uint64_t imageReadsPerWrite = 0; // in percent
+		uint64_t unit = 1; // begin and length are multiples of so many sectors
 	};
 
 	RandomLoad(Random &random, const Limits &limits);
@@ -99,6 +100,7 @@ private:
 	size_t freeOperation();
 	bool overlapsAWrite(uint64_t sector, uint64_t count) const;
 	uint64_t randomLength(uint64_t room);
+	void alignToUnit(uint64_t &sector, uint64_t &count, uint64_t sectors) const;
 	void startWrite(Volume &volume);
 	void startRead();
 	void finish(unsigned least);

@@ -190,15 +190,15 @@ TEST(Full, OverflowAfterOverflowNeverHangs)
 	ExpectKernelLog dropped(invalidSnapshot);
 	for (const char *policy : {"full=drop-all", "full=drop-oldest"}) {
 		Rig rig(held(50, policy));
-		for (int i = 0; i < 12; ++i) {
+		for (int i = 0; i < (fullCounts() ? 500 : 50); ++i) {
 			const std::string name = "s" + std::to_string(i);
 			ASSERT_TRUE(rig.store.waitFor([](const Summary &s) {
 				return s.mode == "active" && s.free > 0;
 			})) << "nothing comes free before take "
 			    << i;
 			rig.take(name);
-			// Three times what fits, by two writers.
-			auto first = rig.dataA.start(0, 3 * firstRange);
+			// More than fits, by two writers.
+			auto first = rig.dataA.start(0, firstRange + 256);
 			auto second = rig.dataB.start(64, 512);
 			ASSERT_EQ(first.wait_for(patience), std::future_status::ready)
 				<< policy << " " << i << ": " << rig.store.device().status();
@@ -209,6 +209,28 @@ TEST(Full, OverflowAfterOverflowNeverHangs)
 			rig.store.drop(name);
 		}
 		rig.expectData();
+	}
+}
+
+TEST(Full, HoldAfterHoldIsEndedByAnExtendInTime)
+{
+	constexpr uint64_t step = 64;
+	for (int rigs = 0; rigs < (fullCounts() ? 10 : 1); ++rigs) {
+		Rig rig(held(60000));
+		rig.take("s1");
+		ASSERT_EQ(rig.dataA.write(0, firstRange), 0);
+		for (uint64_t i = 0; i < 50; ++i) {
+			const uint64_t next = firstRange + i * step;
+			auto waiting = rig.dataA.start(next, step);
+			ASSERT_TRUE(rig.holds()) << i;
+			rig.store.extend(rangeWords(rig.rangeDisk, next, step));
+			ASSERT_EQ(waiting.wait_for(patience), std::future_status::ready) << i;
+			EXPECT_EQ(waiting.get(), 0);
+			EXPECT_EQ(rig.store.checked().summary.mode, "active");
+		}
+		EXPECT_THAT(states(rig.store), ElementsAre("s1 live -"));
+		rig.expectData();
+		rig.expectImages("s1");
 	}
 }
 

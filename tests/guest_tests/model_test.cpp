@@ -36,16 +36,30 @@ class Model : public testing::TestWithParam<Scale>
 {
 protected:
 	Model()
-		: disks_{Disk(0, 170003), Disk(1, 150011), Disk(2, 190027)}, below_{Disk(3, 100001),
-										    Disk(2, 9501)},
+		: disks_{Disk(0, 170003), Disk(1, 150011), Disk(2, 190027)}, below_{Disk(3, 60001),
+										    Disk(2, 9501),
+										    Disk(3, 24007),
+										    Disk(1, 1031)},
 		  store_({.chunk = GetParam().chunk, .buffer = 16384}, firstRanges()),
-		  big_(store_, "big", below_[0]),
-		  small_(store_, "small", below_[1].number(), 333, 9001),
 		  load_(random_, {.imageReadsPerWrite = 20})
 	{
-		volumes_.push_back(std::make_unique<Volume>(big_.path(), big_.sectors(), 1));
-		volumes_.push_back(std::make_unique<Volume>(small_.path(), small_.sectors(), 2));
+		// Of odd sizes, one that does not begin at its device's beginning, one tiny.
+		addOrigin("big", below_[0], 0, 60001);
+		addOrigin("small", below_[1], 333, 9001);
+		addOrigin("middle", below_[2], 0, 24007);
+		addOrigin("tiny", below_[3], 0, 1031);
 	}
+
+	void addOrigin(const std::string &name, const Disk &below, uint64_t start, uint64_t sectors)
+	{
+		origins_.push_back(
+			std::make_unique<Origin>(store_, name, below.number(), start, sectors));
+		volumes_.push_back(std::make_unique<Volume>(
+			origins_.back()->path(), sectors, static_cast<uint32_t>(origins_.size())));
+	}
+
+	// Mostly the largest.
+	Volume &someVolume() { return *volumes_[random_.oneIn(2) ? 0 : random_.below(4)]; }
 
 	~Model() override
 	{
@@ -70,8 +84,9 @@ protected:
 		} more[] = {{0, 41007, 50003}, {1, 40001, 60001},  {2, 35002, 70001},
 			    {0, 91011, 78901}, {1, 100003, 49999}, {2, 105005, 85001}};
 		// Enough for everything that is still to be copied, and then some at random.
-		const uint64_t need =
-			status().origin("big").unsafeChunks * GetParam().chunk + 2 * 9001 + 8192;
+		uint64_t need = 8192;
+		for (const OriginStatus &origin : status().origins)
+			need += origin.unsafeChunks * GetParam().chunk;
 		while (extends_ < std::size(more) &&
 		       (store_.summary().free < need || random_.oneIn(4))) {
 			const auto &range = more[extends_++];
@@ -83,8 +98,10 @@ protected:
 	StoreStatus status() { return store_.checked(); }
 	uint64_t copies()
 	{
-		const StoreStatus now = status();
-		return now.origin("big").copiedChunks + now.origin("small").copiedChunks;
+		uint64_t sum = 0;
+		for (const OriginStatus &origin : status().origins)
+			sum += origin.copiedChunks;
+		return sum;
 	}
 
 	void take()
@@ -94,7 +111,7 @@ protected:
 		store_.take(next.name);
 		for (auto &volume : volumes_)
 			volume->fork(next.name);
-		for (const Origin *origin : {&big_, &small_})
+		for (const auto &origin : origins_)
 			next.images.push_back(std::make_unique<Image>(store_, next.name, *origin));
 		takes_.push_back(std::move(next));
 		listImages();
@@ -141,7 +158,7 @@ protected:
 		store_.demand(random_.oneIn(2) ? "set discard copy" : "set discard ignore");
 		const uint64_t pieces = 6;
 		for (uint64_t i = 0; i < pieces && !HasFailure(); ++i) {
-			Volume &volume = *volumes_[random_.oneIn(5) ? 1 : 0];
+			Volume &volume = someVolume();
 			load_.run(volume, GetParam().writesPerRound / pieces);
 			otherOperations(volume);
 		}
@@ -160,10 +177,9 @@ protected:
 
 	Random random_;
 	std::array<Disk, 3> disks_;
-	std::array<Disk, 2> below_;
+	std::array<Disk, 4> below_;
 	Store store_;
-	Origin big_;
-	Origin small_;
+	std::vector<std::unique_ptr<Origin>> origins_;
 	std::vector<std::unique_ptr<Volume>> volumes_;
 	std::vector<Take> takes_;
 	RandomLoad load_;

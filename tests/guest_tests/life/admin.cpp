@@ -141,11 +141,17 @@ bool Life::makeImage(Random &dice)
 		image.origin = origin;
 		image.fork = fork;
 		image.coming = nullptr;
+		image.overlay = nullptr;
+		// A tag of its own: what was written to another device must not be seen in it.
+		if (dice.oneIn(2))
+			image.overlay =
+				std::make_shared<LiveData>(static_cast<uint32_t>(1000 + ++names_),
+							   origins_[origin]->data.granules());
 	}
 	image.device.name = "life-image-" + number(++names_);
 	const std::string table = "0 " + number(origins_[origin]->data.sectors()) + " snapdiff " +
 				  dmNumber(store.device.minor) + " " + fork->name + " " +
-				  origins_[origin]->word + " ro";
+				  origins_[origin]->word + (image.overlay ? " rw" : " ro");
 	image.device.exists = dm_.make(image.device.name, table, image.device.minor) == 0;
 	return image.device.exists;
 }
@@ -165,7 +171,8 @@ bool Life::reloadImage(Random &dice)
 	std::unique_lock inner(image.lock);
 	LifeOrigin &origin = *origins_[image.origin];
 	LifeStore &store = *stores_[origin.store];
-	const auto fork = anyFork(store, dice);
+	// What was written belongs to the device and the snapshot: a writable one keeps it.
+	const auto fork = image.overlay ? image.fork : anyFork(store, dice);
 	if (!fork || image.coming || !fork->past.contains(image.origin))
 		return false;
 	image.coming = fork;
@@ -219,7 +226,7 @@ bool Life::set(Random &dice)
 {
 	LifeStore &store = anyStore(dice);
 	const std::string texts[] = {
-		"set low_water " + number(dice.below(8192)),
+		"set low_water " + number(dice.below(2000)),
 		"set hold " + number(dice.below(300)),
 		"set stall 60000",
 		"set buffer " + number(2048 + dice.below(16384)),
@@ -361,7 +368,7 @@ bool Life::makeStore(LifeStore &store, Random &dice)
 	constexpr uint32_t chunks[] = {8, 8, 32, 128};
 	StoreOptions options;
 	options.chunk = chunks[dice.below(std::size(chunks))];
-	options.lowWater = 2048;
+	options.lowWater = 512;
 	options.holdMs = static_cast<uint32_t>(dice.below(250));
 	options.stallMs = 60000;
 	options.buffer = static_cast<uint32_t>(2048 + dice.below(16384));

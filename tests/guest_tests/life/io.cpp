@@ -173,17 +173,18 @@ bool Life::readOrigin(Random &dice)
 	EXPECT_EQ(error, 0) << "read of " << origin.word << ": " << strerror(error);
 	if (error)
 		return false;
-	EXPECT_EQ(origin.data.fault(at, held, bounds), "") << "origin " << origin.word;
+	EXPECT_EQ(origin.data.fault(at, held.data(), bounds), "") << "origin " << origin.word;
 	return true;
 }
 
 // One that is there, if the dice find it.
-LifeImage &Life::someImage(Random &dice)
+LifeImage &Life::someImage(Random &dice, bool writable)
 {
-	for (size_t tries = 0; tries < images_.size(); ++tries) {
+	for (size_t tries = 0; tries < 2 * images_.size(); ++tries) {
 		LifeImage &image = anyImage(dice);
 		const std::shared_lock lock(image.device.use);
-		if (image.device.exists)
+		const std::lock_guard inner(image.lock);
+		if (image.device.exists && (image.overlay || !writable))
 			return image;
 	}
 	return anyImage(dice);
@@ -196,68 +197,127 @@ bool Life::readImage(Random &dice)
 	if (!device)
 		return false;
 	// A reload may change what it shows while the read is under way.
-	std::vector<std::shared_ptr<LifeFork>> forks;
+	ImageRead read(anyStretch(dice, origins_.front()->data.granules()));
 	bool reloading = false;
-	bool invalid = false;
 	const auto note = [&] {
 		const std::lock_guard lock(image.lock);
 		for (const auto &fork : {image.fork, image.coming})
 			if (fork)
-				forks.push_back(fork);
+				read.forks.push_back(fork);
 		reloading = reloading || image.coming;
+		read.origin = image.origin;
+		read.overlay = image.overlay;
 	};
 	note();
-	const size_t before = forks.size();
-	invalid = before && forks.front()->knownInvalid.load();
-	const Stretch at = anyStretch(dice, origins_.front()->data.granules());
-	Buffer held(at.count * granuleSectors);
-	const int error = get(device.fd(), at, held);
+	const size_t before = read.forks.size();
+	const bool invalid = before && read.forks.front()->knownInvalid.load();
+	if (read.overlay)
+		read.overlay->noteLow(read.written);
+	read.error = get(device.fd(), read.at, read.held);
+	if (read.overlay)
+		read.overlay->noteHigh(read.written);
 	note();
-	const bool same = !reloading && forks.size() > before && forks.front() == forks.back();
-	judgeImageRead(image, at, held, error, forks, invalid && same);
-	return !error;
+	const bool same =
+		!reloading && read.forks.size() > before && read.forks.front() == read.forks.back();
+	read.mustFail = invalid && same;
+	judgeImageRead(read);
+	return !read.error;
 }
 
-void Life::judgeImageRead(LifeImage &image, const Stretch &at, const Buffer &held, int error,
-			  const std::vector<std::shared_ptr<LifeFork>> &forks, bool mustFail)
+// What was written to the image comes first. Where a write to it is under way, or has failed, a
+// granule may be half of this and half of that.
+std::string Life::imageFault(const ImageRead &read, LifeFork &fork)
 {
-	size_t origin = 0;
-	{
-		const std::lock_guard lock(image.lock);
-		origin = image.origin;
+	PastData &past = *fork.past.at(read.origin);
+	if (!read.overlay)
+		return past.fault(read.at, read.held.data());
+	for (uint64_t i = 0; i < read.at.count; ++i) {
+		const Stretch one = {read.at.first + i, 1};
+		const uint8_t *held = read.held.sector(i * granuleSectors);
+		const uint64_t low = read.written.low[one.first];
+		if (low != read.written.high[one.first])
+			continue;
+		const std::string fault =
+			low ? read.overlay->fault(one, held, read.written) : past.fault(one, held);
+		if (!fault.empty())
+			return fault + (low ? " (in the overlay)" : "");
 	}
-	if (error) {
-		bool live = error != EIO;
-		for (const auto &fork : forks)
-			live = live || isLive(origins_[origin]->store, *fork);
+	return {};
+}
+
+void Life::judgeImageRead(const ImageRead &read)
+{
+	const LifeOrigin &origin = *origins_[read.origin];
+	const std::string name = read.forks.empty() ? "?" : read.forks.front()->name;
+	if (read.error) {
+		bool live = read.error != EIO;
+		for (const auto &fork : read.forks)
+			live = live || isLive(origin.store, *fork);
 		// Of two snapshots the reload leads to, one may be the reason.
-		if (live && forks.size() == 2 && forks.front() == forks.back())
-			ADD_FAILURE() << "read of a live image of " << forks.front()->name << ": "
-				      << strerror(error);
+		if (live && read.forks.size() == 2 && read.forks.front() == read.forks.back())
+			ADD_FAILURE() << "read of a live image of " << name << ": "
+				      << strerror(read.error);
 		return;
 	}
-	EXPECT_FALSE(mustFail) << "read of an invalid image of " << forks.front()->name;
+	EXPECT_FALSE(read.mustFail) << "read of an invalid image of " << name;
 	std::string fault;
-	for (const auto &fork : forks) {
-		fault = fork->past.at(origin)->fault(at, held);
+	for (const auto &fork : read.forks) {
+		fault = imageFault(read, *fork);
 		if (fault.empty())
 			return;
 	}
-	ADD_FAILURE() << "image of " << origins_[origin]->word << " at "
-		      << (forks.empty() ? "?" : forks.front()->name) << ": " << fault;
+	ADD_FAILURE() << "image of " << origin.word << " at " << name << ": " << fault;
+}
+
+bool Life::writeImage(Random &dice)
+{
+	LifeImage &image = someImage(dice, true);
+	const Opened device(image.device, O_RDWR);
+	if (!device)
+		return false;
+	std::shared_ptr<LiveData> overlay;
+	std::shared_ptr<LifeFork> fork;
+	size_t store = 0;
+	{
+		const std::lock_guard lock(image.lock);
+		overlay = image.overlay;
+		fork = image.fork;
+		store = origins_[image.origin]->store;
+	}
+	if (!overlay)
+		return false;
+	const Stretch at = anyStretch(dice, overlay->granules());
+	const Claim claim(*overlay, at);
+	if (!claim)
+		return false;
+	const uint64_t number = overlay->issue(at);
+	const int error = put(device.fd(), at, overlay->contents(at, number), 0);
+	if (!error)
+		overlay->complete(at, number);
+	else if (error != ENOSPC && (error != EIO || isLive(store, *fork)))
+		ADD_FAILURE() << "write to an image of " << fork->name << ": " << strerror(error);
+	return !error;
 }
 
 void Life::compareAll()
 {
 	const Stretch all = {0, origins_.front()->data.granules()};
-	Buffer held(all.count * granuleSectors);
 	for (auto &image : images_) {
 		const Opened device(image->device, O_RDONLY);
 		if (!device)
 			continue;
-		const int error = get(device.fd(), all, held);
-		judgeImageRead(*image, all, held, error, {image->fork, image->fork}, false);
+		ImageRead read(all);
+		read.error = get(device.fd(), all, read.held);
+		read.origin = image->origin;
+		read.forks = {image->fork, image->fork};
+		read.overlay = image->overlay;
+		if (read.overlay) {
+			read.overlay->noteLow(read.written);
+			read.overlay->noteHigh(read.written);
+		}
+		judgeImageRead(read);
 	}
+	Buffer held(all.count * granuleSectors);
 	for (auto &origin : origins_) {
 		const Opened device(origin->device, O_RDONLY);
 		Bounds bounds;
@@ -266,7 +326,7 @@ void Life::compareAll()
 		if (!device)
 			continue;
 		EXPECT_EQ(get(device.fd(), all, held), 0) << origin->word;
-		EXPECT_EQ(origin->data.fault(all, held, bounds), "") << origin->word;
+		EXPECT_EQ(origin->data.fault(all, held.data(), bounds), "") << origin->word;
 	}
 }
 

@@ -73,6 +73,7 @@ const std::vector<Life::Kind> &Life::kinds()
 		{"discard", 12, &Life::discard},
 		{"read origin", 50, &Life::readOrigin},
 		{"read image", 200, &Life::readImage},
+		{"write image", 60, &Life::writeImage},
 		{"take", 50, &Life::take},
 		{"delete", 30, &Life::deleteSnapshot},
 		{"make image", 90, &Life::makeImage},
@@ -138,7 +139,7 @@ void Life::takeDown()
 		origin->data.noteLow(bounds);
 		origin->data.noteHigh(bounds);
 		EXPECT_EQ(BlockDevice(origin->below.path()).read(0, held), 0);
-		EXPECT_EQ(origin->data.fault(all, held, bounds), "") << origin->word;
+		EXPECT_EQ(origin->data.fault(all, held.data(), bounds), "") << origin->word;
 	}
 }
 

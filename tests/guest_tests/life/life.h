@@ -75,6 +75,8 @@ struct LifeImage
 	size_t origin = 0;
 	std::shared_ptr<LifeFork> fork;
 	std::shared_ptr<LifeFork> coming; // while a reload to it is under way
+	// What was written to it, if it is writable; a new one for each device.
+	std::shared_ptr<LiveData> overlay;
 };
 
 class Life
@@ -119,6 +121,7 @@ private:
 	bool discard(Random &dice);
 	bool readOrigin(Random &dice);
 	bool readImage(Random &dice);
+	bool writeImage(Random &dice);
 
 	bool take(Random &dice);
 	bool deleteSnapshot(Random &dice);
@@ -140,7 +143,7 @@ private:
 	LifeStore &anyStore(Random &dice) { return *stores_[dice.below(stores_.size())]; }
 	LifeOrigin &anyOrigin(Random &dice) { return *origins_[dice.below(origins_.size())]; }
 	LifeImage &anyImage(Random &dice) { return *images_[dice.below(images_.size())]; }
-	LifeImage &someImage(Random &dice);
+	LifeImage &someImage(Random &dice, bool writable = false);
 	std::shared_ptr<LifeFork> anyFork(LifeStore &store, Random &dice);
 	std::shared_ptr<LifeFork> newFork(size_t storeIndex);
 
@@ -150,8 +153,25 @@ private:
 	bool removeStore(size_t storeIndex, int attempts);
 	void learnStates(LifeStore &store, const StoreStatus &status);
 	bool isLive(size_t storeIndex, const LifeFork &fork);
-	void judgeImageRead(LifeImage &image, const Stretch &at, const Buffer &held, int error,
-			    const std::vector<std::shared_ptr<LifeFork>> &forks, bool mustFail);
+	// What a read of an image found, and what it may have found.
+	struct ImageRead
+	{
+		explicit ImageRead(const Stretch &where)
+			: at(where), held(at.count * granuleSectors)
+		{
+		}
+
+		Stretch at;
+		Buffer held;
+		int error = 0;
+		size_t origin = 0;
+		std::vector<std::shared_ptr<LifeFork>> forks;
+		std::shared_ptr<LiveData> overlay;
+		Bounds written; // of the overlay
+		bool mustFail = false;
+	};
+	void judgeImageRead(const ImageRead &read);
+	static std::string imageFault(const ImageRead &read, LifeFork &fork);
 	// The answer must be one that the grammar knows.
 	bool judge(const DmAnswer &answer, const std::string &text);
 

@@ -129,15 +129,15 @@ Buffer LiveData::contents(const Stretch &at, uint64_t number) const
 	return buffer;
 }
 
-std::string LiveData::fault(const Stretch &at, const Buffer &held, const Bounds &bounds) const
+std::string LiveData::fault(const Stretch &at, const uint8_t *held, const Bounds &bounds) const
 {
-	for (uint64_t i = 0; i < held.sectors(); ++i) {
+	for (uint64_t i = 0; i < at.count * granuleSectors; ++i) {
 		const uint64_t sector = at.first * granuleSectors + i;
 		const uint64_t granule = sector / granuleSectors;
 		uint64_t number = 0;
-		if (!numberOf(held.sector(i), tag_, sector, number) ||
+		if (!numberOf(held + i * sectorSize, tag_, sector, number) ||
 		    !fits(number, bounds, granule))
-			return describe(sector, held.sector(i), bounds, granule);
+			return describe(sector, held + i * sectorSize, bounds, granule);
 	}
 	return {};
 }
@@ -170,11 +170,11 @@ std::string PastData::granuleFault(uint64_t granule, const uint8_t *held)
 	return {};
 }
 
-std::string PastData::fault(const Stretch &at, const Buffer &held)
+std::string PastData::fault(const Stretch &at, const uint8_t *held)
 {
 	for (uint64_t i = 0; i < at.count; ++i) {
 		const std::string fault =
-			granuleFault(at.first + i, held.sector(i * granuleSectors));
+			granuleFault(at.first + i, held + i * granuleSectors * sectorSize);
 		if (!fault.empty())
 			return fault;
 	}

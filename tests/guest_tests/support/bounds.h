@@ -64,7 +64,7 @@ public:
 	Buffer contents(const Stretch &at, uint64_t number) const;
 	// Empty, or what is wrong with what was read from the live volume. From sector to sector,
 	// as a write may be under way.
-	std::string fault(const Stretch &at, const Buffer &held, const Bounds &bounds) const;
+	std::string fault(const Stretch &at, const uint8_t *held, const Bounds &bounds) const;
 
 private:
 	using Numbers = std::vector<std::atomic<uint64_t>>;
@@ -89,7 +89,7 @@ public:
 	Bounds &bounds() { return bounds_; }
 	// Empty, or what is wrong with what was read from an image. Remembers what it saw, for the
 	// next time.
-	std::string fault(const Stretch &at, const Buffer &held);
+	std::string fault(const Stretch &at, const uint8_t *held);
 
 private:
 	std::string granuleFault(uint64_t granule, const uint8_t *held);

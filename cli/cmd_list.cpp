@@ -115,7 +115,7 @@ static Report listStores(const Stores &stores)
 		 {"capacity", "CAPACITY", "all ranges together"},
 		 {"used", "USED", "taken"},
 		 {"free", "FREE", "to be given"},
-		 {"unusable", "UNUSABLE", "tails and failed ranges", false},
+		 {"unusable", "UNUSABLE", "tails, failed and shrinking ranges", false},
 		 {"fill", "FILL", "used of capacity"},
 		 {"low_water", "LOWWATER", "free space at or below which it asks for more", false},
 		 {"level", "LEVEL", "ok or low"},
@@ -148,10 +148,13 @@ static Report listRanges(const Stores &stores)
 		       {"size", "SIZE", "its length"},
 		       {"used", "USED", "taken"},
 		       {"free", "FREE", "to be given"},
-		       {"unusable", "UNUSABLE", "its tail, or all of it if it failed", false},
+		       {"unusable", "UNUSABLE",
+			"its tail; what is not used if it failed or shrinks", false},
 		       {"group", "GROUP",
 			"the disk, as a number; \"last\": filled after all others", false},
-		       {"state", "STATE", "ok or failed"}},
+		       {"state", "STATE", "ok or failed"},
+		       {"shrink", "SHRINK",
+			"moving: it is being taken back; cancelled, no-space: that was undone"}},
 		      {}};
 	for (const model::Store *store : stores) {
 		for (const model::Range &range : store->ranges) {
@@ -159,7 +162,8 @@ static Report listRanges(const Stores &stores)
 			report.rows.push_back({range.device, store->name, Bytes{bytesOf(s.start)},
 					       Bytes{bytesOf(s.length)}, Bytes{bytesOf(s.used)},
 					       Bytes{bytesOf(s.free)}, Bytes{bytesOf(s.unusable)},
-					       s.group.text(), std::string(dm::word(s.state))});
+					       s.group.text(), std::string(dm::word(s.state)),
+					       std::string(dm::word(s.shrink))});
 		}
 	}
 	return report;

@@ -130,6 +130,21 @@ std::string describeStatus(const model::Store &store, UnitChoice units)
 	return lines.take();
 }
 
+static std::string_view shrinkText(dm::Shrink shrink)
+{
+	switch (shrink) {
+	case dm::Shrink::None:
+		break;
+	case dm::Shrink::Moving:
+		return ", being taken back";
+	case dm::Shrink::Cancelled:
+		return ", not taken back: cancelled";
+	case dm::Shrink::NoSpace:
+		return ", not taken back: no space elsewhere";
+	}
+	return "";
+}
+
 std::string describe(const model::Store &store, UnitChoice units)
 {
 	const model::Judgement judgement = model::judge(store);
@@ -153,10 +168,11 @@ std::string describe(const model::Store &store, UnitChoice units)
 	for (const model::Range &range : store.ranges)
 		lines.add("range",
 			  fmt::format(
-				  "{}, {}, {} used{}{}", range.device,
+				  "{}, {}, {} used{}{}{}", range.device,
 				  size(range.status.length, units), size(range.status.used, units),
 				  range.status.group.last ? ", filled last" : "",
-				  range.status.state == dm::RangeState::Failed ? ", FAILED" : ""));
+				  range.status.state == dm::RangeState::Failed ? ", FAILED" : "",
+				  shrinkText(range.status.shrink)));
 	addOriginLines(lines, store, units);
 	addSnapshotLines(lines, store, units);
 	return lines.take();

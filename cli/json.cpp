@@ -119,7 +119,8 @@ Node nodeOf(const model::Range &range)
 			    {"unusable_bytes", bytesOf(s.unusable)},
 			    {"group", s.group.number},
 			    {"last", s.group.last},
-			    {"state", dm::word(s.state)}};
+			    {"state", dm::word(s.state)},
+			    {"shrink", dm::word(s.shrink)}};
 }
 
 Node nodeOf(const model::Origin &origin, const model::Store &store)

@@ -38,6 +38,10 @@ Told tell(const model::Event &change, const model::Store &before)
 		return {Severity::Ok, "range-gone", "range " + text};
 	case EventKind::RangeFailed:
 		return {Severity::Warning, "range-failed", "range " + text};
+	case EventKind::RangeShrinking:
+		return {Severity::Ok, "range-shrinking", "range " + text};
+	case EventKind::ShrinkUndone:
+		return {Severity::Notice, "shrink-undone", "range " + text};
 	case EventKind::OriginAttached:
 		return {Severity::Ok, "origin-attached", "origin " + text};
 	case EventKind::OriginDetached:

@@ -150,7 +150,7 @@ static bool places_coming(const struct sd_store *s)
 	list_for_each_entry(seg, &s->segments, link)
 		for (i = 0; i < seg->used; i++)
 			if (seg->parts[i].state == SD_PART_DEAD &&
-			    !s->space.ranges[seg->run.slot]->failed)
+			    sd_space_gives(&s->space, seg->run.slot))
 				return true;
 	return false;
 }
@@ -197,6 +197,24 @@ static void drop(struct sd_store *s)
 	write_sequnlock(&s->lock);
 }
 
+/*
+ * Before a drop: places may have come free since it was asked for, or be about
+ * to, because an evacuation has a batch of places twice.  The stall limit ends
+ * the wait for a range that hangs.  True: no drop, not yet at least.  Under
+ * store->lock.
+ */
+static bool spare_the_drop(struct sd_store *s)
+{
+	if (s->space.free) {
+		drop_done(s, false);
+		return true;
+	}
+	if (!s->moving || time_after(jiffies, s->moving_since + msecs_to_jiffies(s->stall_ms)))
+		return false;
+	queue_delayed_work(s->admin_wq, &s->drop_work, msecs_to_jiffies(s->stall_ms) + 1);
+	return true;
+}
+
 void sd_drop_work(struct work_struct *work)
 {
 	struct sd_store *s = container_of(work, struct sd_store, drop_work.work);
@@ -208,6 +226,8 @@ void sd_drop_work(struct work_struct *work)
 		s->drop_waits = false;
 		drop_done(s, false); /* asks for another drop if still nothing is free */
 	}
+	if (again && spare_the_drop(s))
+		again = false;
 	write_sequnlock(&s->lock);
 	if (again)
 		drop(s);

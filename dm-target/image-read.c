@@ -46,20 +46,30 @@ void sd_read_leave(struct sd_read *r)
 	sd_jobs_ready(&ready);
 }
 
-/* The overlay, else the exceptions, else the origin: the first run of one kind. */
+/*
+ * The overlay, else the exceptions, else the origin: the first run of one kind.
+ *
+ * Buffers, and counts of reads, under the lock of the look-up: a place that
+ * follows its data elsewhere is changed under it, so the place is right, and
+ * who changed it waits for the reads that were counted before.
+ */
 static void look_up(struct sd_read *r, u64 first, u32 max, struct sd_where *w)
 {
 	struct sd_image *image = r->image;
 	struct sd_origin *o = image->origin;
 
 	w->at_origin = false;
+	w->seg = NULL;
+	w->range.dev = NULL;
 	if (image->overlay) {
-		if (sd_overlay_lookup(image->overlay, first, max, &w->place, &w->run))
+		if (sd_overlay_find(image->overlay, first, max, w))
 			return;
 		max = w->run;
 	}
 	spin_lock(&o->map_lock);
 	w->at_origin = !sd_map_lookup(o->map, image->snap->layer, first, max, &w->place, &w->run);
+	if (!w->at_origin && w->place != SD_PLACE_BAD)
+		w->seg = sd_segment_find(o->store, w->place, &w->run, &w->part, &w->range);
 	spin_unlock(&o->map_lock);
 }
 
@@ -70,31 +80,10 @@ static void look_up(struct sd_read *r, u64 first, u32 max, struct sd_where *w)
  */
 void sd_read_find(struct sd_read *r, u64 first, u64 last, struct sd_where *w)
 {
-	struct sd_store *s = r->image->origin->store;
-	struct sd_where again;
-
-	w->seg = NULL;
 	enter_reads(r, first, last);
 	look_up(r, first, min_t(u64, last - first + 1, U32_MAX), w);
-	if (w->at_origin)
-		return;
-	sd_read_leave(r);
-	while (w->place != SD_PLACE_BAD) {
-		w->seg = sd_segment_find(s, w->place, &w->run, &w->part);
-		if (w->seg || !READ_ONCE(s->devs[sd_place_slot(w->place)]->failed))
-			return;
-		/* A failed write: the exception may have followed its data elsewhere. */
-		look_up(r, first, w->run, &again);
-		if (again.at_origin)
-			return;
-		if (again.place == w->place) {
-			/* Neighbours may have moved: their segment left before we looked. */
-			w->run = min(w->run, again.run);
-			return;
-		}
-		again.seg = NULL;
-		*w = again;
-	}
+	if (!w->at_origin)
+		sd_read_leave(r);
 }
 
 /* ---- serving ----------------------------------------------------------- */
@@ -121,24 +110,16 @@ void sd_copy_pages(struct sd_segment *seg, u32 part, u32 offset, struct bio *bio
 	}
 }
 
-void sd_range_read_end(struct sd_store *s)
-{
-	if (atomic_dec_and_test(&s->range_reads))
-		wake_up(&s->idle);
-}
-
 /*
  * The snapshot may have ended, and with it perhaps the store: its ranges may
- * be closed.  Counted before asking, as the store's end ends the snapshots
- * before it looks at the count: one of us sees the other.
+ * be closed.  The read was counted before asking, as the store's end ends the
+ * snapshots before it looks at the counts: one of us sees the other.
  */
-bool sd_range_read_begin(struct sd_store *s, const struct sd_snapshot *snap)
+bool sd_range_is_open(struct sd_read *r, struct sd_where *w)
 {
-	atomic_inc(&s->range_reads);
-	smp_mb__after_atomic();
-	if (sd_snapshot_live(snap))
+	if (sd_snapshot_live(r->image->snap))
 		return true;
-	sd_range_read_end(s);
+	sd_range_read_end(r->image->origin->store, &w->range);
 	return false;
 }
 
@@ -300,7 +281,7 @@ static blk_status_t from_storage(struct sd_read *r, struct sd_where *w, u32 from
 		sd_segment_put(w->seg);
 		return bio ? BLK_STS_OK : BLK_STS_RESOURCE;
 	}
-	if (!sd_range_read_begin(s, r->image->snap))
+	if (!sd_range_is_open(r, w))
 		return BLK_STS_IOERR;
 	if (sd_misaligned(s, w->place, sector, *sectors)) {
 		*sectors = min_t(u32, *sectors, s->chunk - (sector & (s->chunk - 1)));
@@ -309,7 +290,7 @@ static blk_status_t from_storage(struct sd_read *r, struct sd_where *w, u32 from
 		status = submit_piece(r, from, *sectors, s->devs[sd_place_slot(w->place)]->bdev,
 				      sd_range_sector(s, w->place, sector));
 	}
-	sd_range_read_end(s);
+	sd_range_read_end(s, &w->range);
 	return status;
 }
 

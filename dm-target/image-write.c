@@ -8,8 +8,9 @@
  *
  *  cells    All chunks of the write are locked in the overlay first.  So its
  *	     look-ups stay true until it has acted on them: only the holder of
- *	     the cell puts a chunk in, and only data that is in a buffer whose
- *	     write failed moves (which is why the third case looks twice).
+ *	     the cell puts a chunk in or, evacuating a range, moves it, and else
+ *	     only data that is in a buffer whose write failed moves (which is why
+ *	     the third case looks twice).
  *  case 1   Not in the overlay: take places and a buffer, read what is around
  *	     a part of a chunk (whole chunks read nothing), add what is written,
  *	     publish.  Publishing asks, under the overlay's lock, whether the
@@ -73,20 +74,39 @@ void sd_image_work(struct work_struct *work)
 	sd_image_writers_retry(container_of(work, struct sd_store, image_work.work));
 }
 
-static enum step end(struct sd_write *w, blk_status_t status)
+void sd_overlay_unlock(struct sd_overlay *ov, struct sd_cell *locked)
 {
-	struct sd_overlay *ov = w->read.image->overlay;
 	struct sd_cell *cell, *next;
 	unsigned long flags;
 	LIST_HEAD(ready);
 
 	spin_lock_irqsave(&ov->cell_lock, flags);
-	sd_cells_leave(&ov->cells, &w->cell, &ready);
+	sd_cells_leave(&ov->cells, locked, &ready);
 	spin_unlock_irqrestore(&ov->cell_lock, flags);
 	list_for_each_entry_safe(cell, next, &ready, ready) {
 		list_del_init(&cell->ready);
 		sd_read_queue(&container_of(cell, struct sd_write, cell)->read);
 	}
+}
+
+/* Whoever may not lock leaves at once: so all cells that wait are writes. */
+bool sd_overlay_try_lock(struct sd_overlay *ov, struct sd_cell *cell, u64 first, u64 last)
+{
+	unsigned long flags;
+	LIST_HEAD(ready);
+	bool locked;
+
+	spin_lock_irqsave(&ov->cell_lock, flags);
+	locked = sd_cells_enter(&ov->cells, cell, SD_CELL_JOB, first, last);
+	if (!locked)
+		sd_cells_leave(&ov->cells, cell, &ready); /* nobody came behind it */
+	spin_unlock_irqrestore(&ov->cell_lock, flags);
+	return locked;
+}
+
+static enum step end(struct sd_write *w, blk_status_t status)
+{
+	sd_overlay_unlock(w->read.image->overlay, &w->cell);
 	w->read.bio->bi_status = status;
 	bio_endio(w->read.bio);
 	return STEP_END;

@@ -10,19 +10,21 @@
 
 /* ---- device-mapper's side ---------------------------------------------- */
 
-static int serve_from_range(struct sd_read *r, const struct sd_where *w, sector_t sector)
+static int serve_from_range(struct sd_read *r, struct sd_where *w, sector_t sector)
 {
 	struct sd_store *s = r->image->origin->store;
 	struct bio *bio = r->bio;
 
 	if (sd_misaligned(s, w->place, sector, bio_sectors(bio))) {
+		sd_range_read_end(s, &w->range); /* it will look up again */
 		sd_read_queue(r);
 		return DM_MAPIO_SUBMITTED;
 	}
-	if (!sd_range_read_begin(s, r->image->snap))
+	if (!sd_range_is_open(r, w))
 		return DM_MAPIO_KILL;
 	r->from = SD_FROM_RANGE;
-	bio_set_dev(bio, s->devs[sd_place_slot(w->place)]->bdev);
+	r->range = w->range;
+	bio_set_dev(bio, w->range.dev->bdev);
 	bio->bi_iter.bi_sector = sd_range_sector(s, w->place, sector);
 	return DM_MAPIO_REMAPPED;
 }
@@ -98,7 +100,7 @@ static int image_end_io(struct dm_target *ti, struct bio *bio, blk_status_t *err
 	bool unwatched = false;
 
 	if (r->from == SD_FROM_RANGE) {
-		sd_range_read_end(o->store);
+		sd_range_read_end(o->store, &r->range);
 	} else if (r->from == SD_FROM_ORIGIN) {
 		sd_read_leave(r);
 		unwatched = READ_ONCE(o->watch_seq) != r->watch_seq;

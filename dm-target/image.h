@@ -32,6 +32,7 @@ struct sd_read {
 	struct bio *bio;
 	struct sd_cell cell;
 	enum sd_from from;		/* what .end_io has to undo */
+	struct sd_range_read range;	/* FROM_RANGE */
 	u32 watch_seq;
 	struct bvec_iter iter;		/* as it came, after cutting */
 	unsigned long since;		/* jiffies when it was stranded first; 0: never */
@@ -54,6 +55,7 @@ struct sd_where {
 	u32 run;		/* chunks */
 	struct sd_segment *seg;	/* buffer, with a reference */
 	u32 part;
+	struct sd_range_read range; /* neither: the read is counted there */
 };
 
 static inline bool sd_image_must_give_back(const struct sd_image *image)
@@ -91,11 +93,13 @@ void sd_read_init(struct sd_read *r, struct sd_image *image, struct bio *bio);
 void sd_read_find(struct sd_read *r, u64 first, u64 last, struct sd_where *w);
 void sd_read_leave(struct sd_read *r);
 /*
- * False: the snapshot has ended, do not touch a range.  True: the ranges stay
- * open until sd_range_read_end().
+ * For a read that was found on a range, and is counted there.  False: the
+ * snapshot has ended, do not touch it, the count is given back.  True: the
+ * range stays open until sd_range_read_end().
  */
-bool sd_range_read_begin(struct sd_store *s, const struct sd_snapshot *snap);
-void sd_range_read_end(struct sd_store *s);
+bool sd_range_is_open(struct sd_read *r, struct sd_where *w);
+/* Where an overlay has the first run of chunks, if it does: as sd_read_find(). */
+bool sd_overlay_find(struct sd_overlay *ov, u64 first, u32 max, struct sd_where *w);
 /* Between a buffer, from @offset bytes behind the part on, and a bio. */
 void sd_copy_pages(struct sd_segment *seg, u32 part, u32 offset, struct bio *bio,
 		   struct bvec_iter iter, bool to_bio);

@@ -172,14 +172,22 @@ void sd_overlays_end(struct sd_snapshot *snap)
 	}
 }
 
+static void end_place_write(struct sd_store *s)
+{
+	if (atomic_dec_and_test(&s->place_writes))
+		wake_up(&s->idle);
+}
+
 bool sd_overlay_write_begin(struct sd_overlay *ov)
 {
 	struct sd_store *s = ov->snap->store;
 
 	atomic_inc(&ov->in_place);
-	/* a full barrier and the question whether the snapshot is live: */
-	if (sd_range_read_begin(s, ov->snap))
+	atomic_inc(&s->place_writes);
+	smp_mb__after_atomic(); /* the store's end, too, asks for the count behind the mark */
+	if (sd_snapshot_live(ov->snap))
 		return true;
+	end_place_write(s);
 	if (atomic_dec_and_test(&ov->in_place))
 		reap_soon(ov);
 	return false;
@@ -187,7 +195,7 @@ bool sd_overlay_write_begin(struct sd_overlay *ov)
 
 void sd_overlay_write_end(struct sd_overlay *ov)
 {
-	sd_range_read_end(ov->snap->store);
+	end_place_write(ov->snap->store);
 	if (atomic_dec_and_test(&ov->in_place) && !sd_snapshot_live(ov->snap))
 		reap_soon(ov);
 }
@@ -265,6 +273,19 @@ bool sd_overlay_lookup(struct sd_overlay *ov, u64 first, u32 max, sd_place_t *pl
 
 	spin_lock(&ov->map_lock);
 	found = sd_map_lookup(ov->map, OVERLAY_LAYER, first, max, place, run);
+	spin_unlock(&ov->map_lock);
+	return found;
+}
+
+bool sd_overlay_find(struct sd_overlay *ov, u64 first, u32 max, struct sd_where *w)
+{
+	bool found;
+
+	spin_lock(&ov->map_lock);
+	found = sd_map_lookup(ov->map, OVERLAY_LAYER, first, max, &w->place, &w->run);
+	if (found && w->place != SD_PLACE_BAD)
+		w->seg = sd_segment_find(ov->origin->store, w->place, &w->run, &w->part,
+					 &w->range);
 	spin_unlock(&ov->map_lock);
 	return found;
 }

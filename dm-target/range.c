@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * range.c - devices of ranges, and the message "extend".
+ * range.c - devices of ranges and who reads them, and the message "extend".
  *
  * A range is held open in every table of its store, live or loaded: a table
  * that was loaded before an extend and resumed after it must not lose the
@@ -11,6 +11,7 @@
 /* A device held by one table. */
 struct held_dev {
 	struct list_head link;
+	struct sd_store_target *st;
 	struct dm_dev *dev;
 };
 
@@ -46,7 +47,7 @@ bool sd_is_range_device(dev_t devt)
 
 	list_for_each_entry(s, &sd_stores, link)
 		for (i = 0; i < s->space.count; i++)
-			if (s->devs[i]->disk_dev == devt)
+			if (s->devs[i] && s->devs[i]->disk_dev == devt)
 				return true;
 	return false;
 }
@@ -60,7 +61,7 @@ bool sd_conflict_ranges(u64 disk_dev, u64 disk_start, u64 len)
 	list_for_each_entry(s, &sd_stores, link)
 		for (i = 0; i < s->space.count; i++) {
 			d = s->devs[i];
-			if (sd_overlap(d->disk_dev, d->disk_start, s->space.ranges[i]->id.len,
+			if (d && sd_overlap(d->disk_dev, d->disk_start, s->space.ranges[i]->id.len,
 				       disk_dev, disk_start, len))
 				return true;
 		}
@@ -99,6 +100,7 @@ static int hold(struct sd_store_target *st, const char *path, struct dm_dev **de
 		kfree(held);
 		return r == -ENODEV || r == -ENXIO ? -ENOENT : r; /* no such device */
 	}
+	held->st = st;
 	list_add_tail(&held->link, &st->devs);
 	*dev = held->dev;
 	return 0;
@@ -136,6 +138,8 @@ int sd_ranges_hold(struct sd_store_target *st, const char **why)
 	int r;
 
 	for (i = 0; i < s->space.count; i++) {
+		if (!s->space.ranges[i] || s->space.ranges[i]->leaving)
+			continue;
 		r = hold_by_number(st, s->devs[i]->devt, why);
 		if (r)
 			return r;
@@ -165,6 +169,64 @@ undo:
 			unhold_last(undo);
 	}
 	return r;
+}
+
+void sd_range_unhold(struct sd_store *s, dev_t devt, struct list_head *list)
+{
+	struct sd_store_target *st;
+	struct held_dev *held;
+
+	lockdep_assert_held(&sd_registry);
+	list_for_each_entry(st, &s->instances, link)
+		list_for_each_entry(held, &st->devs, link)
+			if (held->dev->bdev->bd_dev == devt) {
+				list_move_tail(&held->link, list);
+				st->releasing++;
+				break;
+			}
+}
+
+void sd_range_close(struct list_head *list)
+{
+	struct held_dev *held;
+
+	list_for_each_entry(held, list, link)
+		dm_put_device(held->st->ti, held->dev);
+}
+
+void sd_range_closed(struct sd_store *s, struct list_head *list)
+{
+	struct held_dev *held, *next;
+
+	lockdep_assert_held(&sd_registry);
+	list_for_each_entry_safe(held, next, list, link) {
+		WRITE_ONCE(held->st->releasing, held->st->releasing - 1);
+		kfree(held);
+	}
+	wake_up(&s->idle);
+}
+
+/* ---- reads of ranges --------------------------------------------------- */
+
+/* Once the count is zero its device may be gone; the reader's image keeps the store. */
+void sd_range_read_end(struct sd_store *s, struct sd_range_read *read)
+{
+	struct sd_range_dev *d = read->dev;
+
+	read->dev = NULL;
+	if (d && atomic_dec_and_test(&d->reads[read->phase]))
+		wake_up(&s->idle);
+}
+
+bool sd_ranges_unread(const struct sd_store *s)
+{
+	u32 i;
+
+	for (i = 0; i < s->space.count; i++)
+		if (s->devs[i] && (atomic_read(&s->devs[i]->reads[0]) ||
+				   atomic_read(&s->devs[i]->reads[1])))
+			return false;
+	return true;
 }
 
 /* ---- extending --------------------------------------------------------- */
@@ -239,7 +301,7 @@ static int add(struct sd_store_target *st, const struct sd_range_id *id, struct 
 		goto free_array;
 
 	write_seqlock(&s->lock);
-	s->devs[s->space.count] = d;
+	s->devs[sd_space_next(&s->space)] = d;
 	old = sd_space_add(&s->space, r, array);
 	sd_store_act(s, sd_policy_note(&s->policy) |
 				sd_policy_space(&s->policy, s->space.free, true));
@@ -261,6 +323,7 @@ int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, con
 	struct sd_store *s = st->store;
 	struct sd_range_dev *d;
 	struct sd_range_id id;
+	struct sd_range *known;
 	struct dm_dev *dev;
 	int r;
 
@@ -271,9 +334,11 @@ int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, con
 	if (r)
 		return r;
 	fill_id(&id, w, dev->bdev->bd_dev);
-	if (sd_space_find(&s->space, &id)) {
-		unhold_last(st);
-		return 1;
+	known = sd_space_find(&s->space, &id);
+	if (known) {
+		*why = "the range is being shrunk: cancel that, or wait until it is free";
+		r = known->shrink == SD_SHRINK_MOVING ? -EBUSY : 1;
+		goto release;
 	}
 	r = -ENOMEM;
 	*why = "no memory for the range";

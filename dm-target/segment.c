@@ -278,6 +278,15 @@ static bool over_limit(const struct sd_store *s)
 	return s->buffered + SD_PIECE_SECTORS > s->buffer && !list_empty(&s->segments);
 }
 
+/* Places for a writer come before those that a shrink holds back. */
+static bool take_places(struct sd_store *s, u32 want, struct sd_run *run)
+{
+	while (!sd_space_take(&s->space, want, run))
+		if (!sd_shrink_yield(s))
+			return false;
+	return true;
+}
+
 /*
  * A new open segment.  Called under store->lock, which it lets go and takes
  * again.  OK: there is one now, perhaps; ask again.
@@ -290,7 +299,7 @@ static enum sd_take open_segment(struct sd_store *s, bool *no_memory)
 
 	if (s->opening || over_limit(s))
 		return SD_TAKE_WAIT_BUFFER;
-	if (!sd_space_take(&s->space, SD_PIECE_SECTORS >> s->chunk_shift, &run))
+	if (!take_places(s, SD_PIECE_SECTORS >> s->chunk_shift, &run))
 		return SD_TAKE_WAIT_PLACE;
 	sectors = (u64)run.count << s->chunk_shift;
 	s->opening = true;
@@ -330,7 +339,8 @@ static void take_parts(struct sd_store *s, u32 want, struct sd_taken *t)
 	seg->filling += t->got;
 	for (i = 0; i < t->got; i++)
 		seg->parts[t->part + i].state = SD_PART_FILLING;
-	if (seg->used == seg->run.count)
+	/* the range may have failed, or begun to shrink, while the pages were allocated */
+	if (seg->used == seg->run.count || !sd_space_gives(&s->space, seg->run.slot))
 		seal(seg);
 }
 
@@ -436,72 +446,7 @@ void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count)
 	write_sequnlock(&s->lock);
 }
 
-/* ---- looking up and freeing -------------------------------------------- */
-
-static struct sd_segment *find(struct sd_store *s, sd_place_t place, u32 *part)
-{
-	u32 slot = sd_place_slot(place);
-	u64 index = sd_place_index(place);
-	struct sd_segment *seg;
-
-	list_for_each_entry(seg, &s->segments, link) {
-		if (seg->run.slot == slot && index >= seg->run.index &&
-		    index - seg->run.index < seg->used) {
-			*part = index - seg->run.index;
-			return seg;
-		}
-	}
-	return NULL;
-}
-
-/* How many places from @place on are in no buffer, if it is not. */
-static void cut_run(struct sd_store *s, sd_place_t place, u32 *run)
-{
-	u32 slot = sd_place_slot(place);
-	u64 index = sd_place_index(place);
-	struct sd_segment *seg;
-
-	list_for_each_entry(seg, &s->segments, link)
-		if (seg->run.slot == slot && seg->run.index > index)
-			*run = min_t(u64, *run, seg->run.index - index);
-}
-
-struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part)
-{
-	struct sd_segment *seg;
-
-	read_seqlock_excl(&s->lock);
-	seg = find(s, place, part);
-	if (seg) {
-		kref_get(&seg->ref);
-		*run = min(*run, seg->used - *part);
-		read_sequnlock_excl(&s->lock);
-		return seg;
-	}
-	cut_run(s, place, run);
-	read_sequnlock_excl(&s->lock);
-	return NULL;
-}
-
-enum sd_pin sd_segment_pin(struct sd_overlay *ov, u64 chunk, sd_place_t place, u32 *run,
-			   struct sd_segment **seg, u32 *part)
-{
-	struct sd_store *s = ov->origin->store;
-	struct sd_part *p;
-
-	*seg = find(s, place, part);
-	if (!*seg) {
-		cut_run(s, place, run);
-		return SD_PIN_RANGE;
-	}
-	p = &(*seg)->parts[*part];
-	if (p->state != SD_PART_PUBLISHED || p->overlay != ov || p->chunk != chunk)
-		return SD_PIN_LOST; /* the overlay has ended, and the place is another's */
-	if ((*seg)->writing)
-		return SD_PIN_BUSY;
-	(*seg)->filling++;
-	return SD_PIN_OK;
-}
+/* ---- freeing ----------------------------------------------------------- */
 
 void sd_range_fail(struct sd_store *s, u32 slot)
 {
@@ -518,7 +463,7 @@ void sd_segment_free_places(struct sd_store *s, const sd_place_t *places, u32 n)
 
 	write_seqlock(&s->lock);
 	for (i = 0; i < n; i++) {
-		seg = find(s, places[i], &part);
+		seg = sd_segment_at(s, places[i], &part);
 		/* Its place is free when its segment's write is done (protocol 6). */
 		if (seg)
 			seg->parts[part].state = SD_PART_DEAD;
@@ -616,7 +561,7 @@ static u32 move_parts(struct sd_segment *seg, u32 part, bool *stuck)
 	u32 i, j, n;
 
 	write_seqlock(&s->lock);
-	*stuck = !sd_space_take(&s->space, seg->used - part, &run);
+	*stuck = !take_places(s, seg->used - part, &run);
 	write_sequnlock(&s->lock);
 	if (*stuck)
 		return part;

@@ -8,6 +8,7 @@
  *	store.c		life of a store, its instances and events
  *	range.c		devices of ranges; extend
  *	segment.c	buffers: places with pages, written as one
+ *	segment-find.c	which places are in a buffer
  *	job.c		carries out the steps of a COW job (core/cow.c)
  *	passdown.c	discards that are not copied
  *	gate.c		what a write passes, and a take closes
@@ -17,6 +18,8 @@
  *	snapshot.c	life of a snapshot, its end, and reaping
  *	take.c		N origins at one instant
  *	drop.c		hold, overflow, stall
+ *	shrink.c	taking a range back: message, undoing, release of the device
+ *	evacuate.c	moves what a shrinking range holds to others
  *	status.c	collects what core/emit.c prints
  *
  * Objects outlive the tables ("instances") that show them: a reload builds a
@@ -78,6 +81,7 @@
 /* A segment that is not full is written after this long. */
 #define SD_SEGMENT_AGE (10 * HZ)
 
+struct sd_evac;
 struct sd_job;
 struct sd_origin;
 struct sd_overlay;
@@ -112,7 +116,10 @@ extern wait_queue_head_t sd_no_store;
 
 /* ---- store ------------------------------------------------------------- */
 
-/* A range's device, by slot; written once under sd_registry, then constant. */
+/*
+ * A range's device, by slot; written once under sd_registry, then constant but
+ * for failed, reads and phase.  Gone with its range, see shrink.c.
+ */
 struct sd_range_dev {
 	struct block_device *bdev;
 	dev_t devt;
@@ -121,6 +128,21 @@ struct sd_range_dev {
 	u64 disk_start;
 	u64 start;		/* as in struct sd_range_id, readable without a lock */
 	bool failed;		/* a write failed: exceptions may have moved away */
+	/*
+	 * Image reads under way.  They are counted in the phase of the moment,
+	 * under the lock under which they looked up and under store->lock.  So
+	 * whoever changes places, then the phase, and then waits until the old
+	 * phase has no reads, has waited for all that saw the old places, and
+	 * not for those that come later.
+	 */
+	atomic_t reads[2];
+	u8 phase;		/* under store->lock */
+};
+
+/* One image read counted on a range; dev is NULL if none. */
+struct sd_range_read {
+	struct sd_range_dev *dev;
+	u8 phase;
 };
 
 /* One table of a store; the store's ranges are held open in each. */
@@ -131,6 +153,7 @@ struct sd_store_target {
 	struct sd_store_options opt;	/* take effect at resume */
 	struct list_head devs;		/* struct sd_held_dev */
 	bool resumed;
+	u32 releasing;			/* devices on their way out, see shrink.c; sd_registry */
 };
 
 struct sd_store {
@@ -183,6 +206,9 @@ struct sd_store {
 	unsigned long drop_since;	/* jiffies */
 	u32 buffer;			/* limit, sectors */
 	u32 stall_ms;
+	struct sd_evac *evac;		/* while a range shrinks; freed by its work only */
+	u32 moving;			/* places that a batch of it has twice */
+	unsigned long moving_since;	/* jiffies */
 
 	bool discard_copy;		/* read without lock */
 	char why[160];			/* under event_mutex: see message "why" */
@@ -191,6 +217,7 @@ struct sd_store {
 	struct workqueue_struct *image_wq;	/* reads and writes of images that block */
 	struct workqueue_struct *write_wq;	/* segment writes and their ends */
 	struct workqueue_struct *admin_wq;	/* reaping, drops, events */
+	struct workqueue_struct *shrink_wq;	/* evacuation: blocks on ranges */
 	struct work_struct event_work;
 	struct delayed_work drop_work;
 	struct delayed_work hold_work;
@@ -198,12 +225,13 @@ struct sd_store {
 	struct delayed_work stall_work;
 	struct delayed_work memory_work;
 	struct delayed_work image_work;
+	struct delayed_work shrink_work;
 
 	struct work_struct free_work;
 
 	struct bio_set bios;
-	atomic_t range_reads;		/* image reads, and writes in place, under way on ranges */
-	wait_queue_head_t idle;		/* segments empty, range_reads zero */
+	atomic_t place_writes;		/* writes in place, of overlays, under way on ranges */
+	wait_queue_head_t idle;		/* no segments; nothing under way on ranges; nothing releasing */
 };
 
 static inline u64 sd_to_chunk(const struct sd_store *s, sector_t sector)
@@ -256,6 +284,41 @@ int sd_ranges_hold(struct sd_store_target *st, const char **why);
 void sd_ranges_release(struct sd_store_target *st);
 /* Does the store have a range with exactly these words? Under sd_registry. */
 bool sd_range_known(struct sd_store_target *st, const struct sd_range_words *w);
+/* An image read of a range is over. Any context. */
+void sd_range_read_end(struct sd_store *s, struct sd_range_read *read);
+/* No image reads are under way on any range. Under store->lock. */
+bool sd_ranges_unread(const struct sd_store *s);
+/*
+ * Every table lets a device go once: first they are noted, under sd_registry,
+ * then closed, without a lock, because closing may take long, and then, under
+ * sd_registry, the tables may go too.
+ */
+void sd_range_unhold(struct sd_store *s, dev_t devt, struct list_head *list);
+void sd_range_close(struct list_head *list);
+void sd_range_closed(struct sd_store *s, struct list_head *list);
+
+/* ---- shrinking --------------------------------------------------------- */
+
+/*
+ * Messages "shrink" and "shrink ... cancel". 0, or 1 with *answer, or -errno
+ * with *why. Takes sd_registry for a moment; may sleep.
+ */
+int sd_shrink(struct sd_store *s, const struct sd_message *m, const char **answer,
+	      const char **why);
+/* A writer finds no place: undo a shrink, and try again. False: none is left. Under store->lock. */
+bool sd_shrink_yield(struct sd_store *s);
+/* Allocation in a shrinking range is legal again. Under store->lock. */
+void sd_shrink_undo(struct sd_store *s, u32 slot, enum sd_shrink cause);
+/* If the range is empty, take it out of the store. False: not yet. May sleep. */
+bool sd_shrink_finish(struct sd_store *s, u32 slot);
+
+/* NULL: no memory. */
+struct sd_evac *sd_evac_alloc(void);
+void sd_evac_free(struct sd_evac *e);
+u64 sd_evac_bytes(void);
+void sd_shrink_work(struct work_struct *work);
+/* After the work was cancelled for good: free what it leaves. */
+void sd_evac_end(struct sd_store *s);
 
 /* ---- segments ---------------------------------------------------------- */
 
@@ -343,10 +406,12 @@ void sd_segment_free_places(struct sd_store *s, const sd_place_t *places, u32 n)
 void sd_segment_move_part(struct sd_segment *from, u32 a, struct sd_segment *to, u32 b);
 /*
  * The buffer that still holds a place, with a reference, or NULL: then it is
- * on the range's device.  *run, a number of places from there on, is cut to
- * those that lie the same way.
+ * on the range's device, and a read of it is counted in *read.  *run, a number
+ * of places from there on, is cut to those that lie the same way.  Under the
+ * map's lock under which the place was looked up, so that it still is the place.
  */
-struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part);
+struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part,
+				   struct sd_range_read *read);
 enum sd_pin {
 	SD_PIN_OK,	/* in *seg, which is not written until sd_segment_filled(seg, 1) */
 	SD_PIN_BUSY,	/* in a buffer that is being written */
@@ -357,6 +422,12 @@ enum sd_pin {
 /* For changing a chunk of an overlay, whose cell the caller holds. Under store->lock. */
 enum sd_pin sd_segment_pin(struct sd_overlay *ov, u64 chunk, sd_place_t place, u32 *run,
 			   struct sd_segment **seg, u32 *part);
+/* Leave out of @list the places of a range that are still in a buffer; the number left. */
+u32 sd_segment_written(struct sd_store *s, struct sd_moving *list, u32 n);
+/* Is anything of a range in a buffer? Under store->lock. */
+bool sd_segment_in_range(const struct sd_store *s, u32 slot);
+/* The segment that has a place, or NULL. Under store->lock. */
+struct sd_segment *sd_segment_at(struct sd_store *s, sd_place_t place, u32 *part);
 /* No new places on this range. Under store->lock. */
 void sd_range_fail(struct sd_store *s, u32 slot);
 void sd_segment_put(struct sd_segment *seg);
@@ -642,6 +713,12 @@ bool sd_overlay_reap(struct sd_overlay *ov);
 /* A write in place: true and counted until the end, or false: the snapshot has ended. */
 bool sd_overlay_write_begin(struct sd_overlay *ov);
 void sd_overlay_write_end(struct sd_overlay *ov);
+/*
+ * Lock chunks of it against writes, for moving them: at once or not at all, as a
+ * write may hold its chunks for as long as it waits for a place.
+ */
+bool sd_overlay_try_lock(struct sd_overlay *ov, struct sd_cell *cell, u64 first, u64 last);
+void sd_overlay_unlock(struct sd_overlay *ov, struct sd_cell *cell);
 /* As sd_map_lookup(). Takes map_lock. */
 bool sd_overlay_lookup(struct sd_overlay *ov, u64 first, u32 max, sd_place_t *place, u32 *run);
 u64 sd_overlay_places(const struct sd_overlay *ov);

@@ -30,7 +30,7 @@ static void sample(struct sd_store *s, struct sd_status_head *h)
 	h->sum.held_ms = s->policy.held ? age_ms(s->policy.held_since) : 0;
 	h->buffered = s->buffered;
 	h->buffer = s->buffer;
-	h->ranges = s->space.count;
+	h->ranges = s->space.filled;
 }
 
 static void sample_head(struct sd_store *s, struct sd_status_head *h)
@@ -65,6 +65,8 @@ static void emit_ranges(struct sd_store *s, struct sd_text *t)
 	for (i = 0; i < s->space.count; i++) {
 		const struct sd_range *r = s->space.ranges[i];
 
+		if (!r)
+			continue;
 		memset(&out, 0, sizeof(out));
 		out.major = MAJOR(s->devs[i]->devt);
 		out.minor = MINOR(s->devs[i]->devt);
@@ -74,6 +76,7 @@ static void emit_ranges(struct sd_store *s, struct sd_text *t)
 		out.last = r->id.last;
 		read_seqlock_excl(&s->lock);
 		out.failed = r->failed;
+		out.shrink = r->shrink;
 		sd_range_counts(&s->space, r, &out.used, &out.free, &out.unusable);
 		read_sequnlock_excl(&s->lock);
 		sd_emit_range(t, &out);
@@ -168,8 +171,11 @@ static u64 memory_of(struct sd_store *s, const struct sd_status_head *h)
 	list_for_each_entry(o, &s->origins, link)
 		bytes += sizeof(*o) + sd_map_memory(o->map);
 	for (i = 0; i < s->space.count; i++)
-		bytes += sizeof(struct sd_range) + sizeof(struct sd_range_dev) +
-			 BITS_TO_LONGS(s->space.ranges[i]->places) * sizeof(long);
+		if (s->space.ranges[i])
+			bytes += sizeof(struct sd_range) + sizeof(struct sd_range_dev) +
+				 BITS_TO_LONGS(s->space.ranges[i]->places) * sizeof(long);
+	if (READ_ONCE(s->evac))
+		bytes += sd_evac_bytes();
 	return bytes;
 }
 
@@ -200,10 +206,13 @@ void sd_status_table(struct sd_store *s, struct sd_text *t)
 
 	mutex_lock(&sd_registry);
 	sd_store_options(s, &opt);
-	sd_emit_store_table(t, &opt, s->space.count);
+	sd_emit_store_table(t, &opt, s->space.filled);
 	for (i = 0; i < s->space.count; i++) {
-		const struct sd_range_id *id = &s->space.ranges[i]->id;
+		const struct sd_range_id *id;
 
+		if (!s->space.ranges[i])
+			continue;
+		id = &s->space.ranges[i]->id;
 		sd_emit_table_range(t, MAJOR(s->devs[i]->devt), MINOR(s->devs[i]->devt), id->start,
 				    id->len, id->group, id->last);
 	}

@@ -86,6 +86,17 @@ static int extend(struct sd_store_target *st, const struct sd_message *m, char *
 	return r;
 }
 
+static int shrink(struct sd_store *s, const struct sd_message *m, char *result,
+		  unsigned int maxlen, const char **why)
+{
+	const char *answer = "";
+	int r = sd_shrink(s, m, &answer, why);
+
+	if (r == 1)
+		scnprintf(result, maxlen, "%s", answer);
+	return r;
+}
+
 static int set_option(struct sd_store *s, const struct sd_message *m)
 {
 	unsigned int flags = 0;
@@ -176,6 +187,8 @@ static int store_message(struct dm_target *ti, unsigned int argc, char **argv, c
 		return 1;
 	} else if (m.kind == SD_MSG_EXTEND) {
 		r = extend(st, &m, result, maxlen, &why);
+	} else if (m.kind == SD_MSG_SHRINK) {
+		r = shrink(s, &m, result, maxlen, &why);
 	} else {
 		r = serial_message(s, &m, &why);
 	}

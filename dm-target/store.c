@@ -31,10 +31,12 @@ static void store_free(struct kref *ref)
 		destroy_workqueue(s->write_wq);
 	if (s->admin_wq)
 		destroy_workqueue(s->admin_wq);
+	if (s->shrink_wq)
+		destroy_workqueue(s->shrink_wq);
 	bioset_exit(&s->bios);
 	sd_spare_exit(s);
 	sd_space_exit(&s->space);
-	for (i = 0; i < ARRAY_SIZE(s->devs) && s->devs[i]; i++)
+	for (i = 0; i < ARRAY_SIZE(s->devs); i++)
 		kfree(s->devs[i]);
 	kvfree(s);
 	if (atomic_dec_and_test(&sd_store_count))
@@ -127,14 +129,15 @@ static int make_queues(struct sd_store *s)
 {
 	/*
 	 * Separate queues, each with its rescuer: releasing writers, image
-	 * reads that block, writing segments and administration must not wait
-	 * for one another (protocol 15).
+	 * reads that block, writing segments, administration and evacuation
+	 * must not wait for one another (protocol 15).
 	 */
 	s->job_wq = alloc_workqueue("snapdiff-job", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
 	s->image_wq = alloc_workqueue("snapdiff-image", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->write_wq = alloc_workqueue("snapdiff-write", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->admin_wq = alloc_workqueue("snapdiff-admin", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	return s->job_wq && s->image_wq && s->write_wq && s->admin_wq ? 0 : -ENOMEM;
+	s->shrink_wq = alloc_workqueue("snapdiff-shrink", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	return s->job_wq && s->image_wq && s->write_wq && s->admin_wq && s->shrink_wq ? 0 : -ENOMEM;
 }
 
 static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
@@ -167,6 +170,7 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	INIT_DELAYED_WORK(&s->stall_work, sd_stall_work);
 	INIT_DELAYED_WORK(&s->memory_work, sd_memory_work);
 	INIT_DELAYED_WORK(&s->image_work, sd_image_work);
+	INIT_DELAYED_WORK(&s->shrink_work, sd_shrink_work);
 	init_waitqueue_head(&s->idle);
 	s->buffer_freed = jiffies;
 	strscpy(s->why, "-", sizeof(s->why));
@@ -341,9 +345,14 @@ static bool is_idle(struct sd_store *s)
 {
 	bool idle;
 
-	smp_mb(); /* the snapshots' ends before counting: see range_read_begin() */
+	/*
+	 * Reads are counted under this lock, writes in place before a barrier, and
+	 * both ask then whether their snapshot lives.
+	 */
+	smp_mb();
 	read_seqlock_excl(&s->lock);
-	idle = list_empty(&s->segments) && !s->opening && !atomic_read(&s->range_reads);
+	idle = list_empty(&s->segments) && !s->opening && sd_ranges_unread(s) &&
+	       !atomic_read(&s->place_writes);
 	read_sequnlock_excl(&s->lock);
 	return idle;
 }
@@ -364,6 +373,8 @@ static void store_end(struct sd_store *s)
 	sd_store_end_all(s, SD_CAUSE_STORE_GONE);
 	mutex_unlock(&s->take_mutex);
 
+	cancel_delayed_work_sync(&s->shrink_work); /* it sees dying; nobody sets it going again */
+	sd_evac_end(s);
 	while (!wait_event_timeout(s->idle, is_idle(s), HZ / 10)) {
 		write_seqlock(&s->lock);
 		sd_segment_seal_open(s);
@@ -394,6 +405,7 @@ void sd_store_detach(struct sd_store_target *st)
 	if (last)
 		WRITE_ONCE(s->dying, true); /* nobody attaches any more */
 	mutex_unlock(&sd_registry);
+	wait_event(s->idle, !READ_ONCE(st->releasing)); /* a range's device, through us */
 	if (last) {
 		store_end(s);
 		mutex_lock(&sd_registry);

@@ -69,6 +69,21 @@ static void emit_group(struct sd_text *t, u32 group, bool last)
 	sd_emit_word(t, word);
 }
 
+const char *sd_shrink_name(enum sd_shrink s)
+{
+	switch (s) {
+	case SD_SHRINK_NONE:
+		return "-";
+	case SD_SHRINK_MOVING:
+		return "moving";
+	case SD_SHRINK_CANCELLED:
+		return "cancelled";
+	case SD_SHRINK_NO_SPACE:
+		return "no-space";
+	}
+	return "?";
+}
+
 const char *sd_watch_name(enum sd_watch w)
 {
 	switch (w) {
@@ -139,6 +154,7 @@ void sd_emit_range(struct sd_text *t, const struct sd_status_range *r)
 	sd_emit_u64(t, r->len);
 	emit_group(t, r->group, r->last);
 	sd_emit_word(t, r->failed ? "failed" : "ok");
+	sd_emit_word(t, sd_shrink_name(r->shrink));
 	sd_emit_u64(t, r->used);
 	sd_emit_u64(t, r->free);
 	sd_emit_u64(t, r->unusable);

@@ -13,6 +13,7 @@
 #include "port.h"
 #include "parse.h"
 #include "policy.h"
+#include "space.h"
 
 struct sd_text {
 	char *at;		/* where the next word goes */
@@ -47,6 +48,7 @@ struct sd_status_range {
 	u64 start, len;
 	u32 group;
 	bool last, failed;
+	enum sd_shrink shrink;
 	u64 used, free, unusable;
 };
 
@@ -77,6 +79,7 @@ void sd_emit_head(struct sd_text *t, const struct sd_status_head *h);
 void sd_emit_range(struct sd_text *t, const struct sd_status_range *r);
 void sd_emit_origin(struct sd_text *t, const struct sd_status_origin *o);
 void sd_emit_snapshot(struct sd_text *t, const struct sd_status_snapshot *s);
+const char *sd_shrink_name(enum sd_shrink s);
 const char *sd_watch_name(enum sd_watch w);
 const char *sd_cause_name(enum sd_cause c);
 

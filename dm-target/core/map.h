@@ -104,8 +104,27 @@ void sd_map_mark_safe(struct sd_map *m, u64 first, u32 count);
  */
 bool sd_map_lookup(const struct sd_map *m, u32 s, u64 chunk, u32 max, sd_place_t *place, u32 *run);
 
-/* A failed segment's data went elsewhere: change the place if it still is @from. */
+/* The data of an exception went elsewhere: change the place if it still is @from. */
 bool sd_map_replace(struct sd_map *m, u64 chunk, u32 layer, sd_place_t from, sd_place_t to);
+
+/*
+ * Exceptions whose places lie in range @slot, for shrinking it (map_move.c): a
+ * bounded step of about @budget records looked at, at most @max found.  Those
+ * that no live snapshot needs and bad ones are left out.  True: the walk is over.
+ */
+struct sd_map_cursor {
+	u64 chunk;	/* both 0 to begin */
+	u32 layer;
+};
+
+struct sd_moving {
+	u64 chunk;
+	sd_place_t place;
+	u32 layer;
+};
+
+bool sd_map_in_range(const struct sd_map *m, struct sd_map_cursor *c, u32 slot, u32 budget,
+		     struct sd_moving *found, u32 max, u32 *n);
 
 /*
  * A take. sd_map_grow() makes room for one more live snapshot (may sleep; call

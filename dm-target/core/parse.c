@@ -485,6 +485,19 @@ static int parse_extend(unsigned int argc, char **argv, struct sd_message *m, co
 	return sd_parse_range(argc, argv, &m->range, why);
 }
 
+static int parse_shrink(unsigned int argc, char **argv, struct sd_message *m, const char **why)
+{
+	m->kind = SD_MSG_SHRINK;
+	if (argc < RANGE_WORDS - 1)
+		return refuse(why, "shrink wants at least three words: DEV START LEN");
+	if (argc > RANGE_WORDS)
+		return refuse(why, "shrink wants at most four words: DEV START LEN cancel");
+	m->cancel = argc == RANGE_WORDS;
+	if (m->cancel && strcmp(argv[RANGE_WORDS - 1], "cancel"))
+		return refuse(why, "the word behind shrink DEV START LEN is not cancel");
+	return sd_parse_range(RANGE_WORDS - 1, argv, &m->range, why);
+}
+
 static int parse_take(unsigned int argc, char **argv, struct sd_message *m, const char **why)
 {
 	u64 timeout;
@@ -598,7 +611,7 @@ int sd_parse_message(unsigned int argc, char **argv, struct sd_message *m, const
 		{ "extend", parse_extend }, { "take", parse_take },
 		{ "delete", parse_delete }, { "detach", parse_detach },
 		{ "set", parse_set },	    { "summary", parse_summary },
-		{ "why", parse_why },
+		{ "why", parse_why },	    { "shrink", parse_shrink },
 	};
 	unsigned int i;
 
@@ -608,5 +621,5 @@ int sd_parse_message(unsigned int argc, char **argv, struct sd_message *m, const
 	for (i = 0; i < ARRAY_SIZE(messages); i++)
 		if (!strcmp(argv[0], messages[i].word))
 			return messages[i].parse(argc - 1, argv + 1, m, why);
-	return refuse(why, "unknown message: none of extend take delete detach set summary why");
+	return refuse(why, "unknown message: none of extend shrink take delete detach set summary why");
 }

@@ -53,14 +53,15 @@ int sd_parse_image(unsigned int argc, char **argv, struct sd_image_table *t, con
 
 enum sd_message_kind {
 	SD_MSG_EXTEND, SD_MSG_TAKE, SD_MSG_DELETE, SD_MSG_DETACH, SD_MSG_SET,
-	SD_MSG_SUMMARY, SD_MSG_WHY,
+	SD_MSG_SUMMARY, SD_MSG_WHY, SD_MSG_SHRINK,
 };
 
 enum sd_key { SD_KEY_LOW_WATER, SD_KEY_HOLD, SD_KEY_STALL, SD_KEY_BUFFER, SD_KEY_FULL, SD_KEY_DISCARD };
 
 struct sd_message {
 	enum sd_message_kind kind;
-	struct sd_range_words range;	/* EXTEND */
+	struct sd_range_words range;	/* EXTEND, SHRINK (without a group) */
+	bool cancel;			/* SHRINK */
 	const char *name;		/* TAKE, DELETE: snapshot; DETACH: origin */
 	u32 timeout_ms;			/* TAKE */
 	bool all;			/* TAKE: "*" */

@@ -74,7 +74,7 @@ int sd_range_check(const struct sd_space *s, const struct sd_range_id *id, u64 d
 		*why = "the range is shorter than one chunk";
 	else if (id->len >> chunk_shift(s) > 1ULL << 48)
 		*why = "the range has more places than can be numbered";
-	else if (s->count >= SNAPDIFF_RANGES_MAX)
+	else if (s->filled >= SNAPDIFF_RANGES_MAX)
 		*why = "the store has as many ranges as it can have";
 	else
 		return 0;
@@ -92,9 +92,24 @@ struct sd_range *sd_space_find(struct sd_space *s, const struct sd_range_id *id)
 	u32 slot;
 
 	for (slot = 0; slot < s->count; slot++)
-		if (same_id(&s->ranges[slot]->id, id))
+		if (s->ranges[slot] && same_id(&s->ranges[slot]->id, id))
 			return s->ranges[slot];
 	return NULL;
+}
+
+u32 sd_space_slot_of(const struct sd_space *s, u64 dev, u64 start, u64 len)
+{
+	const struct sd_range_id *id;
+	u32 slot;
+
+	for (slot = 0; slot < s->count; slot++) {
+		if (!s->ranges[slot])
+			continue;
+		id = &s->ranges[slot]->id;
+		if (id->dev == dev && id->start == start && id->len == len)
+			return slot;
+	}
+	return SD_NO_SLOT;
 }
 
 struct sd_range *sd_range_alloc(const struct sd_space *s, const struct sd_range_id *id)
@@ -135,19 +150,32 @@ static u32 next_room(const struct sd_space *s)
 int sd_space_grow(const struct sd_space *s, struct sd_range ***array)
 {
 	*array = NULL;
-	if (s->count < s->room)
+	if (sd_space_next(s) < s->room)
 		return 0;
 	*array = sd_zalloc(next_room(s) * sizeof(**array));
 	return *array ? 0 : -ENOMEM;
 }
 
-/* The first slot of the same group: its range keeps the sum over the group. */
-static u32 find_lead(const struct sd_space *s, u32 group)
+/* The lead of a group: the range there keeps the sum over the group. */
+static u32 find_lead(const struct sd_space *s, u32 group, u32 if_none)
 {
 	u32 slot;
 
 	for (slot = 0; slot < s->count; slot++)
-		if (s->ranges[slot]->id.group == group)
+		if (s->ranges[slot] && s->ranges[slot]->id.group == group)
+			return s->ranges[slot]->lead;
+	return if_none;
+}
+
+/* The first empty slot: whoever extends and shrinks for ever needs no more slots. */
+u32 sd_space_next(const struct sd_space *s)
+{
+	u32 slot;
+
+	if (s->filled == s->count)
+		return s->count;
+	for (slot = 0; slot < s->count; slot++)
+		if (!s->ranges[slot])
 			break;
 	return slot;
 }
@@ -156,7 +184,9 @@ struct sd_range **sd_space_add(struct sd_space *s, struct sd_range *r, struct sd
 {
 	unsigned int shift = chunk_shift(s);
 	struct sd_range **old = NULL;
+	u32 slot = sd_space_next(s);
 
+	r->lead = find_lead(s, r->id.group, slot);
 	if (array) {
 		old = s->ranges;
 		if (s->count)
@@ -165,20 +195,30 @@ struct sd_range **sd_space_add(struct sd_space *s, struct sd_range *r, struct sd
 	} else {
 		array = s->ranges;
 	}
-	r->lead = find_lead(s, r->id.group);
-	WRITE_ONCE(array[s->count], r);
+	WRITE_ONCE(array[slot], r);
 	/* whoever reads ranges without the lock finds every slot filled */
 	smp_store_release(&s->ranges, array);
-	s->count++;
+	s->count = max(s->count, slot + 1);
+	s->filled++;
 	s->capacity += r->id.len;
 	s->free += r->places << shift;
 	s->unusable += r->id.len - (r->places << shift);
 	return old;
 }
 
+static bool gives(const struct sd_range *r)
+{
+	return !r->failed && r->shrink != SD_SHRINK_MOVING;
+}
+
+bool sd_space_gives(const struct sd_space *s, u32 slot)
+{
+	return gives(s->ranges[slot]);
+}
+
 static bool may_give(const struct sd_range *r, bool last)
 {
-	return !r->failed && r->taken < r->places && r->id.last == last;
+	return r && gives(r) && r->taken < r->places && r->id.last == last;
 }
 
 /* Work out every group's segments in flight, kept at the group's lead. */
@@ -187,9 +227,11 @@ static void sum_groups(struct sd_space *s)
 	u32 slot;
 
 	for (slot = 0; slot < s->count; slot++)
-		s->ranges[slot]->sum = 0;
+		if (s->ranges[slot])
+			s->ranges[slot]->sum = 0;
 	for (slot = 0; slot < s->count; slot++)
-		s->ranges[s->ranges[slot]->lead]->sum += s->ranges[slot]->writing;
+		if (s->ranges[slot])
+			s->ranges[s->ranges[slot]->lead]->sum += s->ranges[slot]->writing;
 }
 
 /* How far a lead is behind the one whose turn it was last, going round. */
@@ -210,11 +252,12 @@ static struct sd_range *choose(struct sd_space *s, bool last, u32 *chosen)
 
 	for (slot = 0; slot < s->count; slot++) {
 		struct sd_range *r = s->ranges[slot];
-		u32 sum = s->ranges[r->lead]->sum;
-		u32 turn = behind_turn(s, r->lead);
+		u32 sum, turn;
 
 		if (!may_give(r, last))
 			continue;
+		sum = s->ranges[r->lead]->sum;
+		turn = behind_turn(s, r->lead);
 		if (best && (sum > best_sum || (sum == best_sum && turn >= best_turn)))
 			continue;
 		best = r;
@@ -300,7 +343,7 @@ void sd_space_give(struct sd_space *s, u32 slot, u64 index, u32 count)
 	u64 sectors = (u64)count << chunk_shift(s);
 	struct sd_range *r;
 
-	if (WARN_ON(slot >= s->count) || !count)
+	if (WARN_ON(slot >= s->count || !s->ranges[slot]) || !count)
 		return;
 	r = s->ranges[slot];
 	if (WARN_ON(count > RUN_MAX || index >= r->places || count > r->places - index))
@@ -310,26 +353,130 @@ void sd_space_give(struct sd_space *s, u32 slot, u64 index, u32 count)
 		return;
 	clear_places(r, index, count);
 	s->used -= sectors;
-	if (r->failed)
-		s->unusable += sectors;
-	else
+	if (gives(r))
 		s->free += sectors;
+	else
+		s->unusable += sectors;
+}
+
+/* The free places of a range that gives become unusable, or the other way. */
+static void set_usable(struct sd_space *s, const struct sd_range *r, bool usable)
+{
+	u64 sectors = (r->places - r->taken) << chunk_shift(s);
+
+	s->free += usable ? sectors : -sectors;
+	s->unusable += usable ? -sectors : sectors;
 }
 
 void sd_space_fail(struct sd_space *s, u32 slot)
 {
 	struct sd_range *r;
-	u64 sectors;
 
-	if (WARN_ON(slot >= s->count))
+	if (WARN_ON(slot >= s->count || !s->ranges[slot]))
 		return;
 	r = s->ranges[slot];
-	if (r->failed)
-		return;
-	sectors = (r->places - r->taken) << chunk_shift(s);
+	if (gives(r))
+		set_usable(s, r, false);
 	r->failed = true;
-	s->free -= sectors;
-	s->unusable += sectors;
+}
+
+/* Shrinking */
+
+int sd_space_shrink(struct sd_space *s, u32 slot, const char **why)
+{
+	struct sd_range *r = s->ranges[slot];
+	u64 wanted = r->taken, free = s->free >> chunk_shift(s);
+	u32 other;
+
+	if (r->shrink == SD_SHRINK_MOVING)
+		return 1;
+	if (gives(r))
+		free -= r->places - r->taken;
+	for (other = 0; other < s->count; other++)
+		if (s->ranges[other] && s->ranges[other]->shrink == SD_SHRINK_MOVING)
+			wanted += s->ranges[other]->taken;
+	*why = s->filled > 1 ? "the other ranges have less free space than the range holds: extend first" :
+			       "the store has no other range to take what the range holds: extend first";
+	if (r->taken && wanted > free)
+		return -ENOSPC;
+	if (gives(r))
+		set_usable(s, r, false);
+	r->shrink = SD_SHRINK_MOVING;
+	return 0;
+}
+
+bool sd_space_unshrink(struct sd_space *s, u32 slot, enum sd_shrink cause)
+{
+	struct sd_range *r = s->ranges[slot];
+
+	if (r->shrink != SD_SHRINK_MOVING || r->leaving)
+		return false;
+	r->shrink = cause;
+	if (gives(r))
+		set_usable(s, r, true);
+	return true;
+}
+
+u32 sd_space_yields(const struct sd_space *s)
+{
+	u32 slot, best = SD_NO_SLOT;
+	u64 most = 0;
+
+	for (slot = 0; slot < s->count; slot++) {
+		const struct sd_range *r = s->ranges[slot];
+
+		if (!r || r->shrink != SD_SHRINK_MOVING || r->leaving || r->failed)
+			continue;
+		if (best == SD_NO_SLOT || r->places - r->taken > most) {
+			most = r->places - r->taken;
+			best = slot;
+		}
+	}
+	return best;
+}
+
+u32 sd_space_shrinking(const struct sd_space *s, u32 after)
+{
+	u32 i, slot = after;
+
+	for (i = 0; i < s->count; i++) {
+		slot = slot >= s->count - 1 ? 0 : slot + 1; /* also behind SD_NO_SLOT */
+		if (s->ranges[slot] && s->ranges[slot]->shrink == SD_SHRINK_MOVING)
+			return slot;
+	}
+	return SD_NO_SLOT;
+}
+
+bool sd_space_leave(struct sd_space *s, u32 slot)
+{
+	struct sd_range *r = s->ranges[slot];
+
+	if (r->shrink != SD_SHRINK_MOVING || r->taken)
+		return false;
+	r->leaving = true;
+	return true;
+}
+
+struct sd_range *sd_space_remove(struct sd_space *s, u32 slot)
+{
+	struct sd_range *r = s->ranges[slot];
+	u32 other, lead = SD_NO_SLOT;
+
+	if (WARN_ON(!r || !r->leaving || r->taken))
+		return NULL;
+	WRITE_ONCE(s->ranges[slot], NULL);
+	s->filled--;
+	s->capacity -= r->id.len;
+	s->unusable -= r->id.len;
+	/* its group goes on under another lead */
+	for (other = 0; other < s->count; other++) {
+		if (!s->ranges[other] || s->ranges[other]->lead != slot)
+			continue;
+		if (lead == SD_NO_SLOT)
+			lead = other;
+		s->ranges[other]->lead = lead;
+	}
+	return r;
 }
 
 u64 sd_place_sector(const struct sd_space *s, sd_place_t p)
@@ -345,7 +492,7 @@ void sd_range_counts(const struct sd_space *s, const struct sd_range *r, u64 *us
 	unsigned int shift = chunk_shift(s);
 
 	*used = r->taken << shift;
-	*free = r->failed ? 0 : (r->places - r->taken) << shift;
+	*free = gives(r) ? (r->places - r->taken) << shift : 0;
 	*unusable = r->id.len - *used - *free;
 }
 
@@ -363,12 +510,16 @@ bool sd_space_check(const struct sd_space *s)
 {
 	u64 capacity = 0, used = 0, free = 0, unusable = 0;
 	u64 range_used, range_free, range_unusable;
-	u32 slot;
+	u32 slot, filled = 0;
 
 	for (slot = 0; slot < s->count; slot++) {
 		const struct sd_range *r = s->ranges[slot];
 
-		if (!range_check(r, chunk_shift(s)))
+		if (!r)
+			continue;
+		filled++;
+		if (!range_check(r, chunk_shift(s)) || !s->ranges[r->lead] ||
+		    s->ranges[r->lead]->id.group != r->id.group)
 			return false;
 		sd_range_counts(s, r, &range_used, &range_free, &range_unusable);
 		capacity += r->id.len;
@@ -376,6 +527,6 @@ bool sd_space_check(const struct sd_space *s)
 		free += range_free;
 		unusable += range_unusable;
 	}
-	return capacity == s->capacity && used == s->used && free == s->free &&
+	return filled == s->filled && capacity == s->capacity && used == s->used && free == s->free &&
 	       unusable == s->unusable && capacity == used + free + unusable;
 }

@@ -11,6 +11,13 @@
  * The four counters are kept up to date by every call and
  *	capacity == used + free + unusable
  * holds after each (sd_space_check() walks everything and verifies it).
+ *
+ * Shrinking.  A range that shrinks gives no new places: those that are taken
+ * stay used until the caller has moved what they hold and gives them back,
+ * all others are unusable.  When no place is taken the range *leaves*, which
+ * cannot be undone any more, and is then removed: its slot is empty and is
+ * the next to be used again.  Until it leaves, a shrink can be undone at any
+ * moment, by one call: places that were given back are free again at once.
  */
 #ifndef SD_CORE_SPACE_H
 #define SD_CORE_SPACE_H
@@ -47,14 +54,19 @@ struct sd_range_id {
 	bool last;	/* filled after all that are not */
 };
 
+/* Is a range being shrunk; if not, how the last shrink of it ended. */
+enum sd_shrink { SD_SHRINK_NONE, SD_SHRINK_MOVING, SD_SHRINK_CANCELLED, SD_SHRINK_NO_SPACE };
+
 struct sd_range {
 	struct sd_range_id id;
 	u64 places;		/* whole chunks in it */
 	u64 taken;		/* bits set in map */
 	u64 next;		/* where the next search begins */
 	bool failed;		/* gives no new places; the free ones count as unusable */
+	bool leaving;		/* MOVING, empty, and on its way out */
+	enum sd_shrink shrink;	/* MOVING: as failed */
 	u32 writing;		/* segments being written, for the choice of the group */
-	u32 lead;		/* first slot of the same group: holds the group's sum */
+	u32 lead;		/* one slot of the same group: its range holds the group's sum */
 	u32 sum;		/* of writing over the group, worked out by sd_space_take() */
 	unsigned long *map;	/* a bit per place */
 };
@@ -67,7 +79,8 @@ struct sd_run {
 
 struct sd_space {
 	u32 chunk;		/* sectors, power of two */
-	u32 count;		/* slots in use, never shrinks */
+	u32 count;		/* slots that were ever in use; some may be empty (NULL) */
+	u32 filled;		/* slots that are not empty: the number of ranges */
 	u32 room;		/* slots allocated in ranges[] */
 	u32 turn;		/* lead of the group that was chosen last */
 	struct sd_range **ranges;
@@ -95,6 +108,10 @@ int sd_range_check(const struct sd_space *s, const struct sd_range_id *id, u64 d
 /* The range that the store has with exactly these words, or NULL. */
 struct sd_range *sd_space_find(struct sd_space *s, const struct sd_range_id *id);
 
+#define SD_NO_SLOT (~0U)
+/* Slot of the range of these sectors, whatever its group, or SD_NO_SLOT. */
+u32 sd_space_slot_of(const struct sd_space *s, u64 dev, u64 start, u64 len);
+
 /*
  * Extending, in two steps so that memory is taken outside the caller's lock.
  * sd_range_alloc() may sleep; NULL: no memory.  sd_space_grow() makes room for
@@ -102,18 +119,21 @@ struct sd_range *sd_space_find(struct sd_space *s, const struct sd_range_id *id)
  * but not its lock: it returns a new ranges[] array to be given to
  * sd_space_add(), or NULL in *array if none is needed; -ENOMEM.
  * sd_space_add() cannot fail; it returns the old array, to be freed by the
- * caller with sd_free() after every lock-free reader is gone, or NULL.
+ * caller with sd_free() after every lock-free reader is gone, or NULL.  The
+ * range gets the slot that sd_space_next() has named.
  */
 struct sd_range *sd_range_alloc(const struct sd_space *s, const struct sd_range_id *id);
 void sd_range_free(struct sd_range *r);
 int sd_space_grow(const struct sd_space *s, struct sd_range ***array);
+u32 sd_space_next(const struct sd_space *s);
 struct sd_range **sd_space_add(struct sd_space *s, struct sd_range *r, struct sd_range **array);
 
 /*
  * Take a run of 1 to @want free neighbouring places; the longest that a next-fit
  * search of the chosen range meets first.  The range is chosen by group: the
  * one with least in flight (sum of writing), in turn among equals; ranges
- * marked last only when no other has a free place; failed ranges never.
+ * marked last only when no other has a free place; failed and shrinking ranges
+ * never.
  * True and *run filled, or false: no free place anywhere.
  */
 bool sd_space_take(struct sd_space *s, u32 want, struct sd_run *run);
@@ -123,6 +143,29 @@ void sd_space_give(struct sd_space *s, u32 slot, u64 index, u32 count);
 
 /* No new places in this range from now on; what is taken stays readable. */
 void sd_space_fail(struct sd_space *s, u32 slot);
+
+/* May new places come from this range? */
+bool sd_space_gives(const struct sd_space *s, u32 slot);
+
+/*
+ * Shrink: 0, or -ENOSPC with *why if the other ranges have less free space
+ * than this one and those that shrink already still hold; 1: it shrinks
+ * already.  Nothing was changed unless it returns 0.
+ */
+int sd_space_shrink(struct sd_space *s, u32 slot, const char **why);
+/* Undo a shrink, with the cause to be shown. False: it does not shrink, or is leaving. */
+bool sd_space_unshrink(struct sd_space *s, u32 slot, enum sd_shrink cause);
+/*
+ * The shrinking range whose undoing would make most places free, perhaps none
+ * yet; not a failed or leaving one.  SD_NO_SLOT: there is none.
+ */
+u32 sd_space_yields(const struct sd_space *s);
+/* The next shrinking slot behind @after, going round (SD_NO_SLOT: the first), or SD_NO_SLOT. */
+u32 sd_space_shrinking(const struct sd_space *s, u32 after);
+/* A shrinking range of which no place is taken begins to leave; false: it cannot yet. */
+bool sd_space_leave(struct sd_space *s, u32 slot);
+/* It has left: out of all counters. The range is the caller's, to be freed. */
+struct sd_range *sd_space_remove(struct sd_space *s, u32 slot);
 
 /* Sector on the range's device where a place begins. */
 u64 sd_place_sector(const struct sd_space *s, sd_place_t p);

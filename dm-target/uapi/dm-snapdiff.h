@@ -53,6 +53,17 @@
  *   extend DEV START LEN [GROUP]   give a range; all or nothing.  A range that
  *                                  the store has already with the same words
  *                                  answers "already there" and changes nothing
+ *   shrink DEV START LEN           take a range back: from now on it gives no new
+ *                                  places, what it holds moves to other ranges in
+ *                                  the background, and then the range is no
+ *                                  longer listed and its device is closed.
+ *                                  ENOSPC if the others have less free space
+ *                                  than it uses; ENOENT if the store has no such
+ *                                  range (any more); "already shrinking" if asked
+ *                                  again
+ *   shrink DEV START LEN cancel    undo that; what has moved stays where it is.
+ *                                  "not shrinking" if there is nothing to undo;
+ *                                  EBUSY if the range is just leaving
  *   take SNAPSHOT TIMEOUT ORIGIN...   TIMEOUT 1 to 60000 ms.  "*" alone stands
  *                                  for all origins.  Stacked origins are given
  *                                  upper ones first
@@ -82,8 +93,8 @@
  *   CAPACITY  = USED + FREE + UNUSABLE, always
  *   LEVEL     ok | low   (low: LOW_WATER > 0 and FREE <= LOW_WATER)
  *   SEQ       grows by at least one with every change of LEVEL or MODE, with
- *             every take, delete, drop, invalidation, attach, detach, extend;
- *             each such change is also a device-mapper event of the store
+ *             every take, delete, drop, invalidation, attach, detach, extend,
+ *             begin and end of a shrink; each such change is also a device-mapper event of the store
  *   HELD      bios that wait for a free place; HELD_MS age of the oldest, 0: none;
  *             HELD_TOTAL bios that ever had to, since the store was made
  *
@@ -92,7 +103,8 @@
  * store:
  *
  *   SUMMARY BUFFERED BUFFER MEMORY_BYTES #RANGES #ORIGINS #SNAPSHOTS
- *   [range DEV START LEN GROUP RANGE_STATE USED FREE UNUSABLE]...
+ *   [range DEV START LEN GROUP RANGE_STATE SHRINK USED FREE
+ *          UNUSABLE]...
  *   [origin NAME DEV START SIZE ORIGIN_STATE UNSAFE_CHUNKS BAD_CHUNKS
  *           COPIED_CHUNKS READ_WAITS]...
  *   [snapshot NAME TIME_S OWN SNAPSHOT_STATE CAUSE IMAGES OVERLAY TO_COME
@@ -100,11 +112,16 @@
  *
  *   BUFFERED        sectors that wait in memory to be written; BUFFER the limit
  *   RANGE_STATE     ok | failed (a write to it failed; no new places there)
+ *   SHRINK          - | moving (it is being shrunk: what it uses moves elsewhere,
+ *                   all the rest of it is unusable) | cancelled | no-space (the
+ *                   last shrink of it was undone: by a message, or because no
+ *                   place was free elsewhere for it or for a write)
  *   DEV of origin   the live volume's own device; START its first sector on the
  *                   device below; SIZE its length
  *   ORIGIN_STATE    watched | unwatched (suspended) | detached
  *   UNSAFE_CHUNKS   chunks a first write to which must copy (0: no live snapshot)
- *   BAD_CHUNKS      chunks whose old data could not be read: EIO in images
+ *   BAD_CHUNKS      chunks whose old data could not be read, at the origin or
+ *                   when it was to leave a shrinking range: EIO in images
  *   COPIED_CHUNKS   copies made since the origin was attached
  *   READ_WAITS      times a copy waited for an image read of the same chunks
  *   TIME_S          seconds since 1970 at the take
@@ -116,7 +133,8 @@
  *   OVERLAY         sectors that overlays of its writable images hold
  *   TO_COME         chunks that writes to these images can still take: the worst
  *                   case still to come is these and all UNSAFE_CHUNKS
- *   order           ranges as given; origins as attached; snapshots oldest first
+ *   order           ranges as given, but a new one stands where the first one
+ *                   that was taken back stood; origins as attached; snapshots oldest first
  *
  * origin:  NAME ORIGIN_STATE
  * image:   SNAPSHOT ORIGIN SNAPSHOT_STATE CAUSE ro|rw OVERLAY TO_COME

@@ -23,6 +23,12 @@ static constexpr WordTable<RangeState, 2> rangeStates = {{
 	{RangeState::Ok, "ok"},
 	{RangeState::Failed, "failed"},
 }};
+static constexpr WordTable<Shrink, 4> shrinks = {{
+	{Shrink::None, "-"},
+	{Shrink::Moving, "moving"},
+	{Shrink::Cancelled, "cancelled"},
+	{Shrink::NoSpace, "no-space"},
+}};
 static constexpr WordTable<OriginState, 3> originStates = {{
 	{OriginState::Watched, "watched"},
 	{OriginState::Unwatched, "unwatched"},
@@ -71,6 +77,11 @@ std::string_view word(RangeState state)
 std::string_view word(Access access)
 {
 	return wordOf(accesses, access);
+}
+
+std::string_view word(Shrink shrink)
+{
+	return wordOf(shrinks, shrink);
 }
 
 std::string_view word(OriginState state)
@@ -126,6 +137,7 @@ static RangeStatus readRange(Words &words)
 	range.length = words.number("LEN of a range");
 	range.group = words.group("GROUP of a range");
 	range.state = words.choice("RANGE_STATE", rangeStates);
+	range.shrink = words.choice("SHRINK", shrinks);
 	range.used = words.number("USED of a range");
 	range.free = words.number("FREE of a range");
 	range.unusable = words.number("UNUSABLE of a range");
@@ -186,7 +198,7 @@ Result<Summary> parseSummary(std::string_view line)
 Result<StoreStatus> parseStoreStatus(std::string_view line)
 {
 	// The shortest that one of each can be.
-	constexpr size_t rangeLength = sizeof(" range 1:1 0 1 0 ok 0 0 0") - 1;
+	constexpr size_t rangeLength = sizeof(" range 1:1 0 1 0 ok - 0 0 0") - 1;
 	constexpr size_t originLength = sizeof(" origin o 1:1 0 1 watched 0 0 0 0") - 1;
 	constexpr size_t snapshotLength = sizeof(" snapshot s 1 0 live - 0 0 0 0") - 1;
 
@@ -254,9 +266,9 @@ std::string format(const StoreStatus &s)
 			    s.memoryBytes, s.ranges.size(), s.origins.size(), s.snapshots.size());
 
 	for (const RangeStatus &r : s.ranges)
-		line += fmt::format(" range {} {} {} {} {} {} {} {}", r.dev.text(), r.start,
-				    r.length, r.group.text(), word(r.state), r.used, r.free,
-				    r.unusable);
+		line += fmt::format(" range {} {} {} {} {} {} {} {} {}", r.dev.text(), r.start,
+				    r.length, r.group.text(), word(r.state), word(r.shrink), r.used,
+				    r.free, r.unusable);
 	for (const OriginStatus &o : s.origins)
 		line += fmt::format(" origin {} {} {} {} {} {} {} {} {}", o.name, o.dev.text(),
 				    o.start, o.size, word(o.state), o.unsafeChunks, o.badChunks,

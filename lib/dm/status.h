@@ -22,6 +22,8 @@ namespace snapdiff::dm {
 enum class StoreMode { Active, Holding, Full, Dying };
 enum class Level { Ok, Low };
 enum class RangeState { Ok, Failed };
+// Is a range being shrunk; if not, how the last shrink of it ended.
+enum class Shrink { None, Moving, Cancelled, NoSpace };
 enum class OriginState { Watched, Unwatched, Detached };
 // What a table says of an image: nothing can be written, or to an overlay.
 enum class Access { ReadOnly, ReadWrite };
@@ -41,6 +43,7 @@ enum class Cause {
 std::string_view word(StoreMode mode);
 std::string_view word(Level level);
 std::string_view word(RangeState state);
+std::string_view word(Shrink shrink);
 std::string_view word(OriginState state);
 std::string_view word(Access access);
 std::string_view word(SnapshotState state);
@@ -82,6 +85,7 @@ struct RangeStatus
 	uint64_t length = 0;
 	Group group;
 	RangeState state = RangeState::Ok;
+	Shrink shrink = Shrink::None;
 	uint64_t used = 0;
 	uint64_t free = 0;
 	uint64_t unusable = 0;

@@ -23,6 +23,10 @@ std::string_view word(EventKind kind)
 		return "range-given";
 	case EventKind::RangeFailed:
 		return "range-failed";
+	case EventKind::RangeShrinking:
+		return "range-shrinking";
+	case EventKind::ShrinkUndone:
+		return "shrink-undone";
 	case EventKind::RangeGone:
 		return "range-gone";
 	case EventKind::OriginAttached:
@@ -68,6 +72,24 @@ static bool isAttached(const Origin *origin)
 	return origin && origin->status.state != dm::OriginState::Detached;
 }
 
+static void addShrink(const Range *before, const Range &after, std::vector<Event> &events)
+{
+	const dm::Shrink was = before ? before->status.shrink : dm::Shrink::None;
+	const dm::Shrink is = after.status.shrink;
+
+	if (was == is)
+		return;
+	if (is == dm::Shrink::Moving)
+		events.push_back(
+			{EventKind::RangeShrinking, after.device,
+			 fmt::format("{} move elsewhere", formatSize(bytesOf(after.status.used)))});
+	else if (is == dm::Shrink::Cancelled)
+		events.push_back({EventKind::ShrinkUndone, after.device, "cancelled"});
+	else if (is == dm::Shrink::NoSpace)
+		events.push_back({EventKind::ShrinkUndone, after.device,
+				  "no free place was left elsewhere"});
+}
+
 static void addSpace(const Store &before, const Store &after, std::vector<Event> &events)
 {
 	for (const Range &range : after.ranges) {
@@ -80,6 +102,7 @@ static void addSpace(const Store &before, const Store &after, std::vector<Event>
 		    (!old || old->status.state != dm::RangeState::Failed))
 			events.push_back({EventKind::RangeFailed, range.device,
 					  "a write to it failed; no new data goes there"});
+		addShrink(old, range, events);
 	}
 	for (const Range &range : before.ranges) {
 		if (!sameRange(after.ranges, range))

@@ -17,6 +17,8 @@ enum class EventKind {
 	LevelChanged,
 	RangeGiven,
 	RangeFailed,
+	RangeShrinking,
+	ShrinkUndone,
 	RangeGone,
 	OriginAttached,
 	OriginDetached,

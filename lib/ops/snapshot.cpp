@@ -263,8 +263,7 @@ Result<model::Image> createImage(Context &context, const model::Store &store,
 			return std::move(done).error().within(doing);
 	}
 	context.say("creating " + doing);
-	const dm::ImageTable table{store.number.text(), snapshotName, origin,
-				   dm::Access::ReadOnly};
+	const dm::ImageTable table{store.number.text(), snapshotName, origin, dm::Access::ReadOnly};
 	Result<> done =
 		context.dm.create({name,
 				   dm::imageUuid(origin, snapshotName),

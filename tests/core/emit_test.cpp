@@ -123,22 +123,24 @@ std::string groupWord(u32 group, bool last)
 
 TEST(Emit, WritesTheLinesOfTheGrammar)
 {
-	sd_status_range r = {253, 7, 2048, 4096, 3, true, false, 8, 16, 24};
+	sd_status_range r = {253, 7, 2048, 4096, 3, true, false, SD_SHRINK_NONE, 8, 16, 24};
 	sd_status_origin o = {"home", 8, 1, 0, 99, SD_UNWATCHED, 1, 2, 3, 4};
 	sd_status_snapshot s = {"monday", 1700000000, 512, 16, 98, SD_CAUSE_OVERFLOW, 1, 2};
 
-	EXPECT_EQ(emitted([&](sd_text *t) {
-			  sd_emit_range(t, &r);
-			  sd_emit_origin(t, &o);
-			  sd_emit_snapshot(t, &s);
-		  }),
-		  "range 253:7 2048 4096 3,last ok 8 16 24 origin home 8:1 0 99 unwatched 1 2 3 4 "
-		  "snapshot monday 1700000000 512 invalid overflow 1 16 98 2");
+	EXPECT_EQ(
+		emitted([&](sd_text *t) {
+			sd_emit_range(t, &r);
+			sd_emit_origin(t, &o);
+			sd_emit_snapshot(t, &s);
+		}),
+		"range 253:7 2048 4096 3,last ok - 8 16 24 origin home 8:1 0 99 unwatched 1 2 3 4 "
+		"snapshot monday 1700000000 512 invalid overflow 1 16 98 2");
 	r.failed = true;
+	r.shrink = SD_SHRINK_MOVING;
 	r.last = false;
 	s.cause = SD_CAUSE_NONE;
 	EXPECT_EQ(emitted([&](sd_text *t) { sd_emit_range(t, &r); }),
-		  "range 253:7 2048 4096 3 failed 8 16 24");
+		  "range 253:7 2048 4096 3 failed moving 8 16 24");
 	EXPECT_EQ(emitted([&](sd_text *t) { sd_emit_snapshot(t, &s); }),
 		  "snapshot monday 1700000000 512 live - 1 16 98 2");
 }
@@ -151,6 +153,10 @@ TEST(Emit, NamesWatchesAndCauses)
 
 	for (int c = SD_CAUSE_NONE; c <= SD_CAUSE_STORE_GONE; c++)
 		EXPECT_STREQ(sd_cause_name(static_cast<sd_cause>(c)), causes[c]);
+	EXPECT_STREQ(sd_shrink_name(SD_SHRINK_NONE), "-");
+	EXPECT_STREQ(sd_shrink_name(SD_SHRINK_MOVING), "moving");
+	EXPECT_STREQ(sd_shrink_name(SD_SHRINK_CANCELLED), "cancelled");
+	EXPECT_STREQ(sd_shrink_name(SD_SHRINK_NO_SPACE), "no-space");
 	EXPECT_STREQ(sd_watch_name(SD_WATCHED), "watched");
 	EXPECT_STREQ(sd_watch_name(SD_UNWATCHED), "unwatched");
 	EXPECT_STREQ(sd_watch_name(SD_DETACHED), "detached");
@@ -185,8 +191,10 @@ RC_GTEST_PROP(Emit, AHeadIsReadBack, ())
 
 RC_GTEST_PROP(Emit, RangesOriginsAndSnapshotsAreReadBack, ())
 {
-	sd_status_range r = {anyU32(),	anyU32(),  anyU64(), anyU64(), anyU32(),
-			     anyBool(), anyBool(), anyU64(), anyU64(), anyU64()};
+	sd_status_range r = {
+		anyU32(), anyU32(),  anyU64(),	anyU64(),
+		anyU32(), anyBool(), anyBool(), static_cast<sd_shrink>(*rc::gen::inRange(0, 4)),
+		anyU64(), anyU64(),  anyU64()};
 	sd_status_origin o = {"o",	anyU32(), anyU32(),
 			      anyU64(), anyU64(), static_cast<sd_watch>(*rc::gen::inRange(0, 3)),
 			      anyU64(), anyU64(), anyU64(),
@@ -207,6 +215,7 @@ RC_GTEST_PROP(Emit, RangesOriginsAndSnapshotsAreReadBack, ())
 	RC_ASSERT(in.number() == r.start && in.number() == r.len);
 	RC_ASSERT(in.word() == groupWord(r.group, r.last));
 	RC_ASSERT(in.word() == (r.failed ? "failed" : "ok"));
+	RC_ASSERT(in.word() == sd_shrink_name(r.shrink));
 	RC_ASSERT(in.number() == r.used && in.number() == r.free && in.number() == r.unusable);
 	RC_ASSERT(in.word() == "origin" && in.word() == "o" && in.word() == dev(o.major, o.minor));
 	RC_ASSERT(in.number() == o.start && in.number() == o.size);

@@ -107,7 +107,7 @@ public:
 
 	void step(History &h)
 	{
-		switch (h.below(24)) {
+		switch (h.below(26)) {
 		case 0:
 			if (shadow_.images.size() < 7)
 				take(h);
@@ -129,6 +129,10 @@ public:
 			break;
 		case 6:
 			free(sd_map_retired(map_.get()));
+			break;
+		case 24:
+		case 25:
+			evacuate(h);
 			break;
 		default:
 			write(h);
@@ -256,15 +260,74 @@ private:
 	{
 		auto at = std::next(shadow_.exceptions.begin(), h.below(shadow_.exceptions.size()));
 		auto e = std::next(at->second.begin(), h.below(at->second.size()));
-		sd_place_t from = e->second.place, to = nextPlace_ += 2;
+		sd_place_t from = e->second.place, to = newPlace(h.below(slots));
 
 		RC_ASSERT(!sd_map_replace(map_.get(), at->first, e->first, from ^ 1, to));
 		if (from == SD_PLACE_BAD)
 			return;
 		RC_ASSERT(sd_map_replace(map_.get(), at->first, e->first, from, to));
-		e->second.place = to;
-		shadow_.places[to] = shadow_.places[from];
-		shadow_.places.erase(from);
+		moved(e->second, to);
+	}
+
+	sd_place_t newPlace(u32 slot) { return sd_place(slot, nextPlace_ += 2); }
+
+	void moved(Exception &e, sd_place_t to)
+	{
+		if (to != SD_PLACE_BAD)
+			shadow_.places[to] = shadow_.places[e.place];
+		shadow_.places.erase(e.place);
+		e.place = to;
+	}
+
+	// All that a walk has to find if nothing of it changes before the end.
+	void beginWalk(u32 slot)
+	{
+		moving_ = {};
+		slot_ = slot;
+		unfound_.clear();
+		shadow_.eachException([&](u64 chunk, u32 layer, const Exception &e,
+					  const std::set<u32> &readers) {
+			if (e.place != SD_PLACE_BAD && sd_place_slot(e.place) == slot &&
+			    !readers.empty())
+				unfound_[{chunk, layer}] = e.place;
+		});
+	}
+
+	// One step of a walk over one range's exceptions; some of them move away, or are lost.
+	void evacuate(History &h)
+	{
+		std::vector<sd_moving> found(h.between(1, 12));
+		u32 n = 0;
+
+		if (!walking_)
+			beginWalk(h.below(slots));
+		const bool over = sd_map_in_range(map_.get(), &moving_, slot_, h.between(1, 40),
+						  found.data(), found.size(), &n);
+		walking_ = !over;
+		RC_ASSERT(n <= found.size());
+		for (u32 i = 0; i < n; i++) {
+			const sd_moving &m = found[i];
+			Exception &e = shadow_.exceptions.at(m.chunk).at(m.layer);
+			RC_ASSERT(e.place == m.place && sd_place_slot(m.place) == slot_);
+			RC_ASSERT(!shadow_.readers(m.chunk, m.layer).empty());
+			unfound_.erase({m.chunk, m.layer});
+			if (h.oneIn(3))
+				continue;
+			const sd_place_t to =
+				h.oneIn(10) ? SD_PLACE_BAD : newPlace((slot_ + 1) % slots);
+			RC_ASSERT(sd_map_replace(map_.get(), m.chunk, m.layer, m.place, to));
+			moved(e, to);
+		}
+		if (!over)
+			return;
+		for (const auto &[key, place] : unfound_) {
+			auto at = shadow_.exceptions.find(key.first);
+			const bool there = at != shadow_.exceptions.end() &&
+					   at->second.count(key.second) &&
+					   at->second.at(key.second).place == place &&
+					   !shadow_.readers(key.first, key.second).empty();
+			RC_ASSERT(!there);
+		}
 	}
 
 	void lookup(History &h)
@@ -353,8 +416,9 @@ private:
 			return;
 		}
 		nextPlace_ += 2;
+		const u32 slot = nextPlace_ / 64 % slots;
 		for (u64 chunk = job.start; chunk < job.start + job.count; chunk++) {
-			sd_place_t place = bad ? SD_PLACE_BAD : nextPlace_++;
+			sd_place_t place = bad ? SD_PLACE_BAD : sd_place(slot, nextPlace_++);
 			const Exception *before = shadow_.shown(shadow_.newest(), chunk);
 
 			RC_ASSERT(sd_map_publish(map_.get(), chunk, place) == !before);
@@ -447,10 +511,15 @@ private:
 	std::unique_ptr<sd_map, decltype(&sd_map_destroy)> map_;
 	Shadow shadow_;
 	std::vector<Job> jobs_;
+	static constexpr u32 slots = 3;
 	sd_reap walk_{};
+	sd_map_cursor moving_{};
+	bool walking_ = false;
+	u32 slot_ = 0;
+	std::map<std::pair<u64, u32>, sd_place_t> unfound_; // by chunk and layer
 	void *spare_ = nullptr, *live_ = nullptr;
 	u32 layer_ = 0, version_ = 0;
-	sd_place_t nextPlace_ = 0;
+	u64 nextPlace_ = 0;
 };
 
 void mapHistory(History h)

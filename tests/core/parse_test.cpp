@@ -170,10 +170,17 @@ const std::vector<Bad> bad = {
 	{image, "8:0 s home r", "the last word of the image's table is neither ro nor rw"},
 	// messages
 	{message, "", "the message is empty"},
-	{message, "grow", "unknown message: none of extend take delete detach set summary why"},
+	{message, "grow",
+	 "unknown message: none of extend shrink take delete detach set summary why"},
 	{message, "extend 8:0 0", "extend wants at least three words: DEV START LEN"},
 	{message, "extend 8:0 0 8 0 0", "extend wants at most four words: DEV START LEN GROUP"},
 	{message, "extend 8:0 0 0", "LEN of the range is 0"},
+	{message, "shrink 8:0 0", "shrink wants at least three words: DEV START LEN"},
+	{message, "shrink 8:0 0 8 cancel now",
+	 "shrink wants at most four words: DEV START LEN cancel"},
+	{message, "shrink 8:0 0 8 1", "the word behind shrink DEV START LEN is not cancel"},
+	{message, "shrink sdb 0 8", "DEV of the range is neither a path nor MAJOR:MINOR"},
+	{message, "shrink 8:0 0 0", "LEN of the range is 0"},
 	{message, "take", "take wants SNAPSHOT TIMEOUT ORIGIN..."},
 	{message, "take s", "take wants SNAPSHOT TIMEOUT ORIGIN..."},
 	{message, "take s 2000", "take names no origin"},
@@ -294,6 +301,7 @@ sd_message parsed(Words &words)
 TEST(Parse, TakesMessages)
 {
 	Words extend("extend /dev/a 8 16"), take("take s 60000 a b"), all("take s 1 *");
+	Words shrink("shrink 8:3 8 16"), cancel("shrink 8:3 8 16 cancel");
 	Words force("detach home force"), gone("delete s"), detach("detach home");
 
 	sd_message m = parsed(extend);
@@ -303,6 +311,14 @@ TEST(Parse, TakesMessages)
 	EXPECT_EQ(m.range.len, 16u);
 	EXPECT_EQ(m.range.group, 0u) << "no GROUP: 0";
 	EXPECT_FALSE(m.range.last);
+	for (Words *words : {&shrink, &cancel}) {
+		m = parsed(*words);
+		EXPECT_EQ(m.kind, SD_MSG_SHRINK);
+		EXPECT_STREQ(m.range.dev, "8:3");
+		EXPECT_EQ(m.range.start, 8u);
+		EXPECT_EQ(m.range.len, 16u);
+		EXPECT_EQ(m.cancel, words == &cancel);
+	}
 	m = parsed(take);
 	EXPECT_EQ(m.kind, SD_MSG_TAKE);
 	EXPECT_STREQ(m.name, "s");

@@ -32,8 +32,20 @@ public:
 
 		EXPECT_NE(range, nullptr);
 		EXPECT_EQ(sd_space_grow(&space_, &array), 0);
+		const u32 slot = sd_space_next(&space_);
 		sd_free(sd_space_add(&space_, range, array));
-		return space_.count - 1;
+		return slot;
+	}
+	const char *shrink(u32 slot)
+	{
+		const char *why = nullptr;
+
+		return sd_space_shrink(&space_, slot, &why) == 0 ? nullptr : why;
+	}
+	void remove(u32 slot)
+	{
+		ASSERT_TRUE(sd_space_leave(&space_, slot));
+		sd_range_free(sd_space_remove(&space_, slot));
 	}
 	sd_run take(u32 want)
 	{
@@ -114,10 +126,10 @@ TEST(RangeCheck, RefusesMoreRangesThanCanBe)
 	const char *why = nullptr;
 	sd_range_id id = rangeOf(1);
 
-	space->count = SNAPDIFF_RANGES_MAX;
+	space->filled = SNAPDIFF_RANGES_MAX;
 	EXPECT_EQ(sd_range_check(space.get(), &id, 1000, 1, &why), -EINVAL);
 	EXPECT_STREQ(why, "the store has as many ranges as it can have");
-	space->count = 0;
+	space->filled = 0;
 }
 
 TEST(Space, FindsTheRangeWithTheSameWordsOnly)
@@ -214,6 +226,153 @@ TEST(Space, AFailedRangeGivesNothingAndItsFreePlacesAreUnusable)
 	EXPECT_TRUE(sd_space_check(space.get()));
 }
 
+TEST(Shrink, TakenPlacesStayUsedAndAllOthersAreUnusable)
+{
+	Space space;
+	sd_run run;
+
+	space.add({.dev = 1, .start = 0, .len = 10 * chunk + 3, .group = 0, .last = false});
+	EXPECT_EQ(space.take(4).slot, 0u);
+	space.add(rangeOf(4, 1));
+	EXPECT_EQ(space.shrink(0), nullptr);
+	EXPECT_EQ(space->used, 4u * chunk);
+	EXPECT_EQ(space->free, 4u * chunk);
+	EXPECT_EQ(space->unusable, 6u * chunk + 3);
+	EXPECT_FALSE(sd_space_gives(space.get(), 0));
+	EXPECT_EQ(space.take(9).slot, 1u);
+	EXPECT_FALSE(sd_space_take(space.get(), 1, &run));
+	sd_space_give(space.get(), 0, 1, 2);
+	EXPECT_EQ(space->free, 0u);
+	EXPECT_EQ(space->unusable, 8u * chunk + 3);
+	EXPECT_FALSE(sd_space_leave(space.get(), 0)) << "two places are taken";
+	sd_space_give(space.get(), 0, 0, 1);
+	sd_space_give(space.get(), 0, 3, 1);
+	space.remove(0);
+	EXPECT_EQ(space->capacity, 4u * chunk);
+	EXPECT_EQ(space->unusable, 0u);
+	EXPECT_EQ(space->filled, 1u);
+	EXPECT_TRUE(sd_space_check(space.get()));
+}
+
+TEST(Shrink, IsRefusedUnlessTheOthersCanTakeAllThatIsUsed)
+{
+	Space space;
+
+	space.add(rangeOf(10, 0));
+	space.take(5);
+	EXPECT_STREQ(space.shrink(0),
+		     "the store has no other range to take what the range holds: extend first");
+	space.add(rangeOf(4, 1));
+	EXPECT_STREQ(space.shrink(0), "the other ranges have less free space than the range "
+				      "holds: extend first");
+	EXPECT_EQ(space->unusable, 0u) << "a refusal changes nothing";
+	space.add(rangeOf(4, 2));
+	EXPECT_EQ(space.shrink(0), nullptr);
+	const char *why = nullptr;
+	EXPECT_EQ(sd_space_shrink(space.get(), 0, &why), 1) << "already";
+	while (space->free > 3 * chunk)
+		space.take(1);
+	const u32 slot = space->ranges[1]->taken ? 1 : 2;
+	EXPECT_NE(space.shrink(slot), nullptr) << "what is free is wanted by the shrink under way";
+	EXPECT_TRUE(sd_space_check(space.get()));
+}
+
+TEST(Shrink, OfAnEmptyRangeNeedsNoOther)
+{
+	Space space;
+
+	space.add(rangeOf(10));
+	EXPECT_EQ(space.shrink(0), nullptr);
+	space.remove(0);
+	EXPECT_EQ(space->capacity, 0u);
+	EXPECT_EQ(space->filled, 0u);
+	EXPECT_EQ(space.add(rangeOf(3)), 0u);
+	EXPECT_EQ(space.take(3).index, 0u);
+}
+
+TEST(Shrink, UndoneMakesPlacesFreeAtOnceButNotInAFailedRange)
+{
+	Space space;
+
+	space.add(rangeOf(10, 0));
+	space.take(2);
+	space.add(rangeOf(10, 1));
+	EXPECT_EQ(sd_space_yields(space.get()), SD_NO_SLOT);
+	EXPECT_FALSE(sd_space_unshrink(space.get(), 0, SD_SHRINK_CANCELLED));
+	ASSERT_EQ(space.shrink(0), nullptr);
+	EXPECT_EQ(sd_space_yields(space.get()), 0u);
+	EXPECT_TRUE(sd_space_unshrink(space.get(), 0, SD_SHRINK_NO_SPACE));
+	EXPECT_EQ(space->ranges[0]->shrink, SD_SHRINK_NO_SPACE);
+	EXPECT_EQ(space->free, 18u * chunk);
+	ASSERT_EQ(space.shrink(0), nullptr);
+	sd_space_fail(space.get(), 0);
+	EXPECT_EQ(sd_space_yields(space.get()), SD_NO_SLOT) << "it would give nothing";
+	EXPECT_TRUE(sd_space_unshrink(space.get(), 0, SD_SHRINK_CANCELLED));
+	EXPECT_EQ(space->free, 10u * chunk);
+	EXPECT_TRUE(sd_space_check(space.get()));
+}
+
+TEST(Shrink, CannotBeUndoneAnyMoreWhenTheRangeLeaves)
+{
+	Space space;
+
+	space.add(rangeOf(10));
+	EXPECT_FALSE(sd_space_leave(space.get(), 0)) << "nobody shrinks it";
+	ASSERT_EQ(space.shrink(0), nullptr);
+	EXPECT_TRUE(sd_space_leave(space.get(), 0));
+	EXPECT_FALSE(sd_space_unshrink(space.get(), 0, SD_SHRINK_CANCELLED));
+	EXPECT_EQ(sd_space_yields(space.get()), SD_NO_SLOT);
+	sd_range_free(sd_space_remove(space.get(), 0));
+}
+
+TEST(Shrink, YieldsTheRangeThatGivesMost)
+{
+	Space space;
+
+	for (u32 places : {3, 9, 5})
+		space.add(rangeOf(places, places));
+	for (u32 slot : {0, 1, 2})
+		ASSERT_EQ(space.shrink(slot), nullptr);
+	EXPECT_EQ(sd_space_yields(space.get()), 1u);
+	EXPECT_EQ(sd_space_shrinking(space.get(), SD_NO_SLOT), 0u);
+	EXPECT_EQ(sd_space_shrinking(space.get(), 1), 2u);
+	EXPECT_EQ(sd_space_shrinking(space.get(), 2), 0u);
+	space.remove(0);
+	EXPECT_EQ(sd_space_shrinking(space.get(), 2), 1u);
+}
+
+TEST(Shrink, YieldsAlsoARangeWithoutFreePlacesSoThatWhatADropFreesThereIsUsable)
+{
+	Space space;
+
+	space.add(rangeOf(4, 0));
+	space.take(4);
+	space.add(rangeOf(4, 1));
+	ASSERT_EQ(space.shrink(0), nullptr);
+	space.take(4);
+	EXPECT_EQ(sd_space_yields(space.get()), 0u);
+	ASSERT_TRUE(sd_space_unshrink(space.get(), 0, SD_SHRINK_NO_SPACE));
+	EXPECT_EQ(space->free, 0u);
+	sd_space_give(space.get(), 0, 2, 1);
+	EXPECT_EQ(space->free, chunk);
+}
+
+TEST(Shrink, SlotsAreUsedAgain)
+{
+	Space space;
+
+	for (u32 i = 0; i < 5; i++)
+		space.add(rangeOf(4, i % 2));
+	for (u32 i = 0; i < 10000; i++) {
+		ASSERT_EQ(space.shrink(i % 5), nullptr);
+		space.remove(i % 5);
+		ASSERT_EQ(space.add(rangeOf(4, i % 3)), i % 5);
+	}
+	EXPECT_EQ(space->count, 5u);
+	EXPECT_EQ(space->filled, 5u);
+	EXPECT_TRUE(sd_space_check(space.get()));
+}
+
 TEST(Space, RefusesPlacesThatWereNotTaken)
 {
 	Space space;
@@ -275,9 +434,13 @@ struct ShadowRange
 	u64 len;
 	u32 group, writing;
 	bool last, failed;
+	bool shrinking = false;
+	bool removed = false;
 
 	u64 takenCount() const { return std::count(taken.begin(), taken.end(), true); }
-	bool mayGive() const { return !failed && takenCount() < taken.size(); }
+	u64 freeCount() const { return gives() ? taken.size() - takenCount() : 0; }
+	bool gives() const { return !removed && !failed && !shrinking; }
+	bool mayGive() const { return freeCount() > 0; }
 };
 
 class Shadow
@@ -288,9 +451,9 @@ public:
 		u64 capacity = 0, used = 0, free = 0;
 
 		for (const auto &r : ranges) {
-			capacity += r.len;
+			capacity += r.removed ? 0 : r.len;
 			used += r.takenCount() * chunk;
-			free += r.failed ? 0 : (r.taken.size() - r.takenCount()) * chunk;
+			free += r.freeCount() * chunk;
 		}
 		RC_ASSERT(s->capacity == capacity);
 		RC_ASSERT(s->used == used);
@@ -311,7 +474,7 @@ public:
 		u32 sum = 0;
 
 		for (const auto &r : ranges)
-			sum += r.group == group ? r.writing : 0;
+			sum += !r.removed && r.group == group ? r.writing : 0;
 		return sum;
 	}
 
@@ -321,7 +484,7 @@ public:
 		const ShadowRange &from = ranges.at(run.slot);
 
 		RC_ASSERT(run.count >= 1 && run.count <= want);
-		RC_ASSERT(!from.failed);
+		RC_ASSERT(from.gives());
 		RC_ASSERT(run.index + run.count <= from.taken.size());
 		for (u32 i = 0; i < run.count; i++)
 			RC_ASSERT(!from.taken[run.index + i]);
@@ -341,8 +504,73 @@ void addRange(Space &space, Shadow &shadow, History &h)
 	u32 group = h.below(3);
 	bool last = h.oneIn(4);
 
-	space.add({.dev = 1, .start = h.below(100), .len = len, .group = group, .last = last});
-	shadow.ranges.push_back({std::vector<bool>(len / chunk), len, group, 0, last, false});
+	u32 slot = space.add(
+		{.dev = 1, .start = h.below(100), .len = len, .group = group, .last = last});
+	u32 gap = 0;
+	while (gap < shadow.ranges.size() && !shadow.ranges[gap].removed)
+		gap++;
+	RC_ASSERT(slot == gap);
+	if (slot == shadow.ranges.size())
+		shadow.ranges.emplace_back();
+	shadow.ranges[slot] = {std::vector<bool>(len / chunk), len, group, 0, last, false};
+}
+
+void shrinkRange(Space &space, Shadow &shadow, u32 slot)
+{
+	ShadowRange &r = shadow.ranges[slot];
+	u64 free = 0, wanted = r.takenCount();
+	const char *why = nullptr;
+
+	for (const auto &other : shadow.ranges) {
+		free += &other == &r ? 0 : other.freeCount();
+		wanted += &other != &r && other.shrinking ? other.takenCount() : 0;
+	}
+	const int answer = sd_space_shrink(space.get(), slot, &why);
+	if (r.shrinking) {
+		RC_ASSERT(answer == 1);
+		return;
+	}
+	RC_ASSERT((answer == 0) == (r.takenCount() == 0 || wanted <= free));
+	r.shrinking = answer == 0;
+}
+
+// What the evacuation, the user and waiting writers do with a range that may be shrinking.
+void goOn(Space &space, Shadow &shadow, History &h, u32 slot)
+{
+	ShadowRange &r = shadow.ranges[slot];
+
+	switch (h.below(3)) {
+	case 0:
+		RC_ASSERT(sd_space_unshrink(space.get(), slot, SD_SHRINK_CANCELLED) == r.shrinking);
+		r.shrinking = false;
+		break;
+	case 1: {
+		const u32 yields = sd_space_yields(space.get());
+		u64 most = 0;
+		bool any = false;
+		for (const auto &other : shadow.ranges)
+			if (other.shrinking && !other.failed) {
+				any = true;
+				most = std::max<u64>(most, other.taken.size() - other.takenCount());
+			}
+		RC_ASSERT((yields != SD_NO_SLOT) == any);
+		if (!any)
+			break;
+		RC_ASSERT(sd_space_unshrink(space.get(), yields, SD_SHRINK_NO_SPACE));
+		shadow.ranges[yields].shrinking = false;
+		RC_ASSERT(shadow.ranges[yields].freeCount() == most);
+		break;
+	}
+	default:
+		if (!r.writing && sd_space_leave(space.get(), slot)) {
+			RC_ASSERT(r.shrinking && !r.takenCount());
+			sd_range_free(sd_space_remove(space.get(), slot));
+			r = {};
+			r.removed = true;
+		} else {
+			RC_ASSERT(r.writing || !r.shrinking || r.takenCount());
+		}
+	}
 }
 
 void takeRun(Space &space, Shadow &shadow, History &h)
@@ -362,6 +590,9 @@ void takeRun(Space &space, Shadow &shadow, History &h)
 void giveRun(Space &space, Shadow &shadow, History &h)
 {
 	u32 slot = h.below(shadow.ranges.size());
+
+	if (shadow.ranges[slot].removed)
+		return;
 	auto &taken = shadow.ranges[slot].taken;
 	u64 from = h.below(taken.size());
 	u32 count = 0, most = h.between(1, 60);
@@ -382,10 +613,21 @@ void spaceHistory(History h)
 	while (h.step()) {
 		u32 slot = h.below(shadow.ranges.size());
 
-		switch (h.below(16)) {
+		if (shadow.ranges[slot].removed) {
+			if (h.oneIn(4))
+				addRange(space, shadow, h);
+			continue;
+		}
+		switch (h.below(18)) {
 		case 0:
 			if (shadow.ranges.size() < 20)
 				addRange(space, shadow, h);
+			break;
+		case 16:
+			shrinkRange(space, shadow, slot);
+			break;
+		case 17:
+			goOn(space, shadow, h, slot);
 			break;
 		case 1:
 			if (h.oneIn(20)) {

@@ -100,8 +100,13 @@ TEST(Overlay, IsSeenByItsImageOnly)
 
 		// Whole chunks, parts of one, across, the short last chunk, copied ones and others.
 		for (const auto &[sector, count] :
-		     std::vector<std::pair<uint64_t, uint64_t>>{
-			     {0, 8}, {11, 3}, {30, 40}, {100, 200}, {8185, 6}, {8189, 1}, {4095, 2}}) {
+		     std::vector<std::pair<uint64_t, uint64_t>>{{0, 8},
+								{11, 3},
+								{30, 40},
+								{100, 200},
+								{8185, 6},
+								{8189, 1},
+								{4095, 2}}) {
 			ASSERT_EQ(first.write(sector, count), 0) << sector;
 			ASSERT_EQ(second.write(sector + 1 < 8185 ? sector + 1 : sector, 1), 0);
 		}
@@ -114,8 +119,9 @@ TEST(Overlay, IsSeenByItsImageOnly)
 		EXPECT_EQ(status.images, 3u);
 		const uint64_t chunks = (originSectors + chunk - 1) / chunk;
 		EXPECT_EQ(status.overlay / chunk + status.toCome, 2 * chunks);
-		EXPECT_EQ(one.status(), "s1 a live - rw " + std::to_string(8 * (1 + 1 + 6 + 26 + 1 + 2)) +
-						" " + std::to_string(chunks - 37));
+		EXPECT_EQ(one.status(), "s1 a live - rw " +
+						std::to_string(8 * (1 + 1 + 6 + 26 + 1 + 2)) + " " +
+						std::to_string(chunks - 37));
 		EXPECT_EQ(plain.status(), "s1 a live - ro 0 0");
 	}
 	// The devices are gone and with them what was written to them.
@@ -229,7 +235,9 @@ TEST_P(OverlayModel, NoSectorDiffers)
 INSTANTIATE_TEST_SUITE_P(Chunks, OverlayModel,
 			 testing::Values(Scale{8, 64, 6}, Scale{32, 200, 6}, Scale{128, 300, 5},
 					 Scale{2048, 3000, 4}),
-			 [](const auto &scale) { return std::to_string(scale.param.chunk * 512) + "B"; });
+			 [](const auto &scale) {
+				 return std::to_string(scale.param.chunk * 512) + "B";
+			 });
 
 // Two images of one snapshot and the origin, all written to at the same time.
 TEST(Overlay, ManyWritersAtOnce)

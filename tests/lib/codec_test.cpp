@@ -18,12 +18,12 @@ using namespace snapdiff::dm;
 
 static const std::string goodSummary = "active 1000 300 600 100 200 ok 17 0 0 5";
 
-static const std::string goodStatus = goodSummary +
-				      " 64 131072 40960 2 1 1"
-				      " range 253:2 0 600 3 ok 200 400 0"
-				      " range 7:0 8 400 4,last failed 100 200 100"
-				      " origin vg0-home 253:4 0 409600 watched 3 0 7 1"
-				      " snapshot monday 1714555800 128 live - 1 8 90 1 vg0-home 409600";
+static const std::string goodStatus =
+	goodSummary + " 64 131072 40960 2 1 1"
+		      " range 253:2 0 600 3 ok - 200 400 0"
+		      " range 7:0 8 400 4,last failed moving 100 200 100"
+		      " origin vg0-home 253:4 0 409600 watched 3 0 7 1"
+		      " snapshot monday 1714555800 128 live - 1 8 90 1 vg0-home 409600";
 
 TEST(Status, OfAStoreIsReadFieldByField)
 {
@@ -34,6 +34,8 @@ TEST(Status, OfAStoreIsReadFieldByField)
 	ASSERT_EQ(2U, status->ranges.size());
 	EXPECT_TRUE(status->ranges[1].group.last);
 	EXPECT_EQ(RangeState::Failed, status->ranges[1].state);
+	EXPECT_EQ(Shrink::None, status->ranges[0].shrink);
+	EXPECT_EQ(Shrink::Moving, status->ranges[1].shrink);
 	EXPECT_EQ(7U, status->origins.at(0).copiedChunks);
 	EXPECT_EQ("vg0-home", status->snapshots.at(0).origins.at(0).name);
 	EXPECT_EQ(goodStatus, format(*status));
@@ -133,6 +135,8 @@ static StoreStatus anyStatus()
 			 anySectors(),
 			 {*rc::gen::arbitrary<uint32_t>(), *rc::gen::arbitrary<bool>()},
 			 *rc::gen::element(RangeState::Ok, RangeState::Failed),
+			 *rc::gen::element(Shrink::None, Shrink::Moving, Shrink::Cancelled,
+					   Shrink::NoSpace),
 			 anySectors(),
 			 anySectors(),
 			 anySectors()});
@@ -228,7 +232,8 @@ TEST(Table, OfOriginsAndImages)
 	EXPECT_EQ("253:3 vg0-home 253:4 0", format(OriginTable{"253:3", "vg0-home", "253:4", 0}));
 	EXPECT_EQ("vg0-home", parseOriginTable("253:3 vg0-home 253:4 0")->name);
 	EXPECT_FALSE(parseOriginTable("253:3 -x 253:4 0"));
-	EXPECT_EQ("253:3 monday vg0-home ro", format(ImageTable{"253:3", "monday", "vg0-home", Access::ReadOnly}));
+	EXPECT_EQ("253:3 monday vg0-home ro",
+		  format(ImageTable{"253:3", "monday", "vg0-home", Access::ReadOnly}));
 	EXPECT_EQ("monday", parseImageTable("253:3 monday vg0-home ro")->snapshot);
 	EXPECT_EQ(Access::ReadWrite, parseImageTable("253:3 monday vg0-home rw")->access);
 	EXPECT_EQ("253:3 monday vg0-home rw",

@@ -172,6 +172,31 @@ TEST(Changes, SayWhatHappened)
 	EXPECT_EQ(expected, kinds);
 }
 
+TEST(Changes, SeeAShrinkBeginEndAndBeUndone)
+{
+	Store before = makeSample();
+	Range range;
+	range.device = "vg0-snapdiff.1";
+	before.ranges.push_back(range);
+	const auto seen = [](const Store &was, const Store &is) {
+		std::string kinds;
+		for (const Event &event : changes(was, is))
+			kinds += std::string(word(event.kind)) + " " + event.text + ";";
+		return kinds;
+	};
+	Store moving = before;
+	moving.ranges.back().status.shrink = dm::Shrink::Moving;
+	EXPECT_EQ("range-shrinking 0 B move elsewhere;", seen(before, moving));
+	EXPECT_EQ("", seen(moving, moving));
+	Store after = moving;
+	after.ranges.back().status.shrink = dm::Shrink::NoSpace;
+	EXPECT_EQ("shrink-undone no free place was left elsewhere;", seen(moving, after));
+	after.ranges.back().status.shrink = dm::Shrink::Cancelled;
+	EXPECT_EQ("shrink-undone cancelled;", seen(moving, after));
+	after.ranges.pop_back();
+	EXPECT_EQ("range-gone taken back;", seen(moving, after));
+}
+
 TEST(Changes, SeeASnapshotThatWasReplacedUnderItsName)
 {
 	const Store before = makeSample();

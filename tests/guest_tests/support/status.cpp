@@ -85,6 +85,7 @@ RangeStatus takeRange(Words &words)
 	r.length = words.number();
 	r.group = words.word();
 	r.state = words.oneOf({"ok", "failed"});
+	r.shrink = words.oneOf({"-", "moving", "cancelled", "no-space"});
 	r.used = words.number();
 	r.free = words.number();
 	r.unusable = words.number();
@@ -207,6 +208,8 @@ std::string accountingFault(const StoreStatus &status)
 			return "range " + r.device + ": length is not used + free + unusable";
 		if (r.state == "failed" && r.free)
 			return "range " + r.device + ": failed, yet it has free sectors";
+		if (r.shrink == "moving" && r.free)
+			return "range " + r.device + ": shrinking, yet it has free sectors";
 		length += r.length;
 	}
 	if (length != s.capacity)

@@ -32,6 +32,7 @@ struct RangeStatus
 	uint64_t length = 0;
 	std::string group;
 	std::string state;
+	std::string shrink;
 	uint64_t used = 0;
 	uint64_t free = 0;
 	uint64_t unusable = 0;

@@ -350,9 +350,6 @@ static bool wait_for_readers(struct sd_store *s, u32 slot)
 	old = d->phase;
 	d->phase = !old; /* which has no reads: the last change waited for them */
 	write_sequnlock(&s->lock);
-#ifdef SD_MUTANT_NO_READER_WAIT /* a defect on purpose: the tests must find it */
-	return true;
-#endif
 	while (!wait_event_timeout(s->idle, !atomic_read(&d->reads[old]), HZ / 10))
 		if (READ_ONCE(s->dying))
 			return false;

@@ -129,7 +129,11 @@ function(snapdiff_finish_guest_tests)
 	foreach(kernel IN LISTS SNAPDIFF_GUEST_KERNELS)
 		snapdiff_add_guest_run(${kernel})
 	endforeach()
-	snapdiff_add_mutants()
+	list(GET SNAPDIFF_GUEST_KERNELS 0 kernel)
+	get_property(programs GLOBAL PROPERTY snapdiff_guest_programs_${kernel})
+	if(programs)
+		snapdiff_add_mutants()
+	endif()
 endfunction()
 
 # Modules with a defect on purpose (tests/guest/mutants): one boot for all, an entry for each, which

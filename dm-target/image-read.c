@@ -363,5 +363,10 @@ void sd_read_init(struct sd_read *r, struct sd_image *image, struct bio *bio)
 	r->since = 0;
 	r->cell.in = false;
 	INIT_LIST_HEAD(&r->wait);
+}
+
+void sd_read_start(struct sd_read *r, struct sd_image *image, struct bio *bio)
+{
+	sd_read_init(r, image, bio);
 	INIT_WORK(&r->work, read_work);
 }

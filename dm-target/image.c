@@ -75,7 +75,7 @@ static int image_map(struct dm_target *ti, struct bio *bio)
 	struct sd_image *image = ti->private;
 	struct sd_write *w = dm_per_bio_data(bio, sizeof(*w));
 
-	sd_read_init(&w->read, image, bio);
+	sd_read_start(&w->read, image, bio);
 	if (op_is_flush(bio->bi_opf) && !bio_sectors(bio)) {
 		bio_endio(bio); /* an overlay ends with its device: no durability is owed */
 		return DM_MAPIO_SUBMITTED;

@@ -84,8 +84,10 @@ static inline sector_t sd_range_sector(const struct sd_store *s, sd_place_t plac
 
 /* ---- image-read.c ------------------------------------------------------ */
 
-/* Prepare for a read of the image, the slow way or not. No lock. */
+/* Prepare for a read of the image that is not queued: r may stand on the stack. No lock. */
 void sd_read_init(struct sd_read *r, struct sd_image *image, struct bio *bio);
+/* The same for one that may be: its work reads the slow way. */
+void sd_read_start(struct sd_read *r, struct sd_image *image, struct bio *bio);
 /*
  * Where is the first run of chunks in [first, last]?  If at the origin, the
  * read is tracked until sd_read_leave().  Process context, does not sleep.

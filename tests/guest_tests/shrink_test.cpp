@@ -323,37 +323,6 @@ TEST(Shrink, IsUndoneWhenWritersNeedTheSpaceAndCostsNoSnapshot)
 	EXPECT_TRUE(rig.data.isIntact());
 }
 
-// A batch has its places twice until the last image read that had found the old ones is over.
-TEST(Shrink, ABatchOnItsWayIsNoReasonForADrop)
-{
-	ExpectKernelLog undone(shrinkUndone, Appearance::Must);
-	Rig rig(4096, 6144, 6144, {.chunk = chunk, .holdMs = 0});
-	rig.fill("s1", 768);
-	rig.fill("s2", 768);
-	const uint64_t used = rig.store.checked().summary.used;
-	ASSERT_EQ(rangeOn(rig.store.checked(), rig.a)->used, 4096u) << "it is full";
-	rig.store.take("s3");
-	const Image image(rig.store, "s1", rig.origin);
-	rig.a.delayReads(3000);
-	{
-		Reader reader(image.path(), rig.data.at("s1"), runSeed(), 64);
-		rig.store.demand(rig.a.shrink());
-		ASSERT_TRUE(rig.store.waitFor([&](const Summary &now) { return now.used > used; }));
-		// 256 places are free, 256 more when the batch is through.
-		ASSERT_EQ(rig.data.write(0, 256 * chunk), 0);
-		ASSERT_EQ(rig.data.write(256 * chunk, 128 * chunk), 0);
-		reader.stop();
-		EXPECT_EQ(reader.wrong(), 0u) << reader.firstWrong();
-		EXPECT_EQ(reader.failed(), 0u);
-	}
-	EXPECT_EQ(shrinkOf(rig.store, rig.a), "no-space");
-	EXPECT_GE(rig.store.summary().heldTotal, 1u) << "the race is no race";
-	for (const char *name : {"s1", "s2", "s3"})
-		EXPECT_TRUE(rig.store.checked().snapshot(name).live()) << name;
-	rig.a.heal();
-	EXPECT_TRUE(deviceHolds(image.path(), rig.data.at("s1")));
-}
-
 TEST(Shrink, CancelledMakesPlacesUsableAgainAndMayBeRepeated)
 {
 	ExpectKernelLog refused(refusedMessage); // when a shrink is over before it is cancelled

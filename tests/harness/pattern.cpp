@@ -80,7 +80,8 @@ std::string describeSector(const uint8_t *sector)
 		return "zeroes";
 	if (load(sector)[0] != magic)
 		return "foreign data";
-	return (readLabel(sector, label) ? "" : "torn ") + text(label);
+	const bool whole = readLabel(sector, label); // before the label is read
+	return (whole ? "" : "torn ") + text(label);
 }
 
 testing::AssertionResult sectorIs(const uint8_t *sector, const SectorLabel &label)

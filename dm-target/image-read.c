@@ -130,6 +130,13 @@ void sd_read_queue(struct sd_read *r)
 	queue_work(r->image->origin->store->image_wq, &r->work);
 }
 
+/* By the queue of the jobs, where nobody ever waits for a device: a writer may wait for this. */
+void sd_read_submit_later(struct sd_read *r)
+{
+	r->submit = true;
+	queue_work(r->image->origin->store->job_wq, &r->work);
+}
+
 /*
  * Wait until the origin is watched, or gone, or the stall limit.
  *
@@ -215,6 +222,7 @@ static blk_status_t submit_piece(struct sd_read *r, u32 from, u32 sectors,
 	if (!bio)
 		return BLK_STS_RESOURCE;
 	bio->bi_iter.bi_sector = sector;
+	sd_read_leave_group(bio);
 	submit_bio_wait(bio);
 	status = bio->bi_status;
 	bio_put(bio);
@@ -334,12 +342,18 @@ bool sd_read_slowly(struct sd_read *r, blk_status_t *status)
 	return true;
 }
 
-/* Reads that were stranded, or that are smaller than a block of the range. */
+/* Reads that were stranded, are smaller than a block of the range, or are only to be submitted. */
 static void read_work(struct work_struct *work)
 {
 	struct sd_read *r = container_of(work, struct sd_read, work);
 	blk_status_t status;
 
+	if (r->submit) {
+		r->submit = false;
+		sd_read_leave_group(r->bio);
+		submit_bio_noacct(r->bio); /* not by way of dm, which puts it back in its group */
+		return;
+	}
 	if (sd_image_must_give_back(r->image)) {
 		status = BLK_STS_DM_REQUEUE;
 	} else if (!sd_read_slowly(r, &status)) {
@@ -360,6 +374,7 @@ void sd_read_init(struct sd_read *r, struct sd_image *image, struct bio *bio)
 	r->bio = bio;
 	r->iter = bio->bi_iter;
 	r->from = SD_FROM_NOWHERE;
+	r->submit = false;
 	r->since = 0;
 	r->cell.in = false;
 	INIT_LIST_HEAD(&r->wait);

@@ -42,7 +42,10 @@ static int serve_from_origin(struct sd_read *r, sector_t sector)
 	r->from = SD_FROM_ORIGIN;
 	bio_set_dev(r->bio, r->image->dev->bdev);
 	r->bio->bi_iter.bi_sector = o->start + sector;
-	return DM_MAPIO_REMAPPED;
+	if (!sd_read_may_be_limited(r->bio))
+		return DM_MAPIO_REMAPPED;
+	sd_read_submit_later(r);
+	return DM_MAPIO_SUBMITTED;
 }
 
 static int map_read(struct sd_image *image, struct sd_read *r)

@@ -10,6 +10,8 @@
 #ifndef SD_IMAGE_H
 #define SD_IMAGE_H
 
+#include <linux/blk-cgroup.h>
+
 #include "snapdiff.h"
 
 struct sd_image {
@@ -32,6 +34,7 @@ struct sd_read {
 	struct bio *bio;
 	struct sd_cell cell;
 	enum sd_from from;		/* what .end_io has to undo */
+	bool submit;			/* all that the work has to do: bio is mapped */
 	struct sd_range_read range;	/* FROM_RANGE */
 	u32 watch_seq;
 	struct bvec_iter iter;		/* as it came, after cutting */
@@ -57,6 +60,27 @@ struct sd_where {
 	u32 part;
 	struct sd_range_read range; /* neither: the read is counted there */
 };
+
+/*
+ * A first write to a chunk waits for the reads of it that are on their way to
+ * the origin.  So these must not be slowed down by limits that the reader's
+ * control group has on a disk below: the writer would be (protocol 40).  Devices
+ * between here and that disk choose the group of whoever submits; so such a read
+ * is submitted by a work, which belongs to no group.  Limits on the image's own
+ * device hold: they act before the read comes here.
+ */
+static inline bool sd_read_may_be_limited(struct bio *bio)
+{
+	struct cgroup_subsys_state *group = bio_blkcg_css(bio);
+
+	return group && group != blkcg_root_css;
+}
+
+/* After bio_set_dev(), which chooses the group anew. Any context. */
+static inline void sd_read_leave_group(struct bio *bio)
+{
+	bio_associate_blkg_from_css(bio, blkcg_root_css);
+}
 
 static inline bool sd_image_must_give_back(const struct sd_image *image)
 {
@@ -119,6 +143,8 @@ bool sd_read_slowly(struct sd_read *r, blk_status_t *status);
 void sd_read_strand(struct sd_read *r);
 bool sd_read_strand_is_over(const struct sd_read *r);
 void sd_read_queue(struct sd_read *r);
+/* A mapped read that its reader's control group may limit: submit it without. Any context. */
+void sd_read_submit_later(struct sd_read *r);
 
 /* ---- image-write.c ----------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 
 DEFINE_MUTEX(sd_registry);
 LIST_HEAD(sd_stores);
+LIST_HEAD(sd_ended_stores);
 LIST_HEAD(sd_images);
 struct workqueue_struct *sd_free_wq;
 atomic_t sd_store_count;

@@ -115,7 +115,7 @@ static int check_overlaps(dev_t self, u64 disk_dev, u64 disk_start, u64 len,
 			  const struct sd_origin *except, const char **why)
 {
 	*why = "the origin shares sectors with another origin";
-	if (sd_conflict_origins(disk_dev, disk_start, len, except))
+	if (sd_conflict_origins(disk_dev, disk_start, len, except, self))
 		return -EEXIST;
 	*why = "the origin shares sectors with a range of a store";
 	if (sd_conflict_ranges(disk_dev, disk_start, len))
@@ -324,6 +324,7 @@ static void origin_dtr(struct dm_target *ti)
 	if (!--o->instances) {
 		o->gone = true;
 		list_del_init(&o->link);
+		sd_store_unlink_ended(s);
 		unlinked = true;
 	}
 	mutex_unlock(&sd_registry);

@@ -21,19 +21,27 @@ void sd_disk_place(struct block_device *bdev, u64 start, u64 *disk_dev, u64 *dis
 	*disk_start = start + bdev->bd_start_sect;
 }
 
+static bool has_origin_on(const struct sd_store *s, dev_t devt)
+{
+	const struct sd_origin *o;
+
+	list_for_each_entry(o, &s->origins, link)
+		if (o->devt == devt)
+			return true;
+	return false;
+}
+
 bool sd_is_ours(dev_t devt)
 {
 	struct sd_image_link *image;
-	struct sd_origin *o;
 	struct sd_store *s;
 
-	list_for_each_entry(s, &sd_stores, link) {
-		if (s->devt == devt)
+	list_for_each_entry(s, &sd_stores, link)
+		if (s->devt == devt || has_origin_on(s, devt))
 			return true;
-		list_for_each_entry(o, &s->origins, link)
-			if (o->devt == devt)
-				return true;
-	}
+	list_for_each_entry(s, &sd_ended_stores, link)
+		if (has_origin_on(s, devt))
+			return true;
 	list_for_each_entry(image, &sd_images, link)
 		if (image->devt == devt)
 			return true;
@@ -68,15 +76,25 @@ bool sd_conflict_ranges(u64 disk_dev, u64 disk_start, u64 len)
 	return false;
 }
 
-bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except)
+static bool covers(const struct sd_origin *o, u64 disk_dev, u64 disk_start, u64 len)
+{
+	return sd_overlap(o->disk_dev, o->disk_start, o->reach, disk_dev, disk_start, len);
+}
+
+bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except,
+			 dev_t self)
 {
 	struct sd_origin *o;
 	struct sd_store *s;
 
 	list_for_each_entry(s, &sd_stores, link)
 		list_for_each_entry(o, &s->origins, link)
-			if (o != except && sd_overlap(o->disk_dev, o->disk_start, o->reach, disk_dev,
-						      disk_start, len))
+			if (o != except && covers(o, disk_dev, disk_start, len))
+				return true;
+	/* An origin that lost its store may move to another one by a reload. */
+	list_for_each_entry(s, &sd_ended_stores, link)
+		list_for_each_entry(o, &s->origins, link)
+			if (o->devt != self && covers(o, disk_dev, disk_start, len))
 				return true;
 	return false;
 }
@@ -277,7 +295,7 @@ static int check(struct sd_store *s, struct block_device *bdev, const struct sd_
 	if (sd_conflict_ranges(d->disk_dev, d->disk_start, id->len))
 		return -EEXIST;
 	*why = "the range shares sectors with an origin";
-	if (sd_conflict_origins(d->disk_dev, d->disk_start, id->len, NULL))
+	if (sd_conflict_origins(d->disk_dev, d->disk_start, id->len, NULL, 0))
 		return -EEXIST;
 	return 0;
 }

@@ -110,6 +110,12 @@ static inline void sd_registry_unlock_noio(unsigned int noio)
 }
 
 extern struct list_head sd_stores; /* struct sd_store.link, under sd_registry */
+/*
+ * Stores without a table whose origins are still there, because somebody put
+ * another table in the store's place by force.  Nothing but their origins
+ * counts: these are live volumes, and no range may come to lie on one.
+ */
+extern struct list_head sd_ended_stores;
 extern struct workqueue_struct *sd_free_wq; /* frees stores */
 extern atomic_t sd_store_count;		/* stores whose memory is not freed yet */
 extern wait_queue_head_t sd_no_store;
@@ -165,6 +171,7 @@ struct sd_store {
 	u32 chunk_pages;
 	bool live;			/* was resumed once */
 	bool dying;
+	bool ended;			/* in sd_ended_stores; under sd_registry */
 
 	struct mutex take_mutex;
 	struct mutex snap_mutex;
@@ -251,6 +258,8 @@ void sd_store_put(struct sd_store *s);
 int sd_store_attach(struct sd_store_target *st, const struct sd_store_table *t, const char **why);
 /* The instance goes; the last one ends the store. Takes sd_registry. */
 void sd_store_detach(struct sd_store_target *st);
+/* The last origin of a store that has ended is gone. Under sd_registry. */
+void sd_store_unlink_ended(struct sd_store *s);
 void sd_store_resume(struct sd_store_target *st);
 void sd_store_postsuspend(struct sd_store_target *st);
 
@@ -272,7 +281,9 @@ bool sd_is_ours(dev_t devt);
 bool sd_conflict_ranges(u64 disk_dev, u64 disk_start, u64 len);
 /* Does a store have a range on this mapped device? Under sd_registry. */
 bool sd_is_range_device(dev_t devt);
-bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except);
+/* Any origin, but @except, and but one on the mapped device @self whose store has ended. */
+bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_origin *except,
+			 dev_t self);
 
 /*
  * Give a range to the store: all or nothing. Under sd_registry_lock_noio(); may sleep.

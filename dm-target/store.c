@@ -393,6 +393,15 @@ static void store_end(struct sd_store *s)
 	sd_snapshots_forget(s);
 }
 
+void sd_store_unlink_ended(struct sd_store *s)
+{
+	lockdep_assert_held(&sd_registry);
+	if (!s->ended || !list_empty(&s->origins))
+		return;
+	list_del_init(&s->link);
+	s->ended = false;
+}
+
 void sd_store_detach(struct sd_store_target *st)
 {
 	struct sd_store *s = st->store;
@@ -409,7 +418,9 @@ void sd_store_detach(struct sd_store_target *st)
 	if (last) {
 		store_end(s);
 		mutex_lock(&sd_registry);
-		list_del_init(&s->link);
+		list_move(&s->link, &sd_ended_stores);
+		s->ended = true;
+		sd_store_unlink_ended(s);
 		mutex_unlock(&sd_registry);
 	}
 	sd_ranges_release(st);

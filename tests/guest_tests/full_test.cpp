@@ -432,6 +432,31 @@ TEST(Full, ForcedRemovalOfTheStoreDuringHoldLetsTheOriginsGoOn)
 	EXPECT_TRUE(rig.dataA.isIntact());
 }
 
+TEST(Full, OriginsThatLostTheirStoreAreStillKeptFromRanges)
+{
+	ExpectKernelLog refused(refusedMessage);
+	Rig rig(held(0));
+	ASSERT_EQ(rig.store.device().load("0 1 error"), 0);
+	ASSERT_EQ(rig.store.device().resume(), 0);
+
+	Store other({}, {});
+	EXPECT_EQ(other.send("extend " + rangeWords(rig.belowA)).error, EEXIST);
+	EXPECT_EQ(other.why(), "the range shares sectors with an origin");
+	// The origin itself may go to the new store, and only there does it count then.
+	ASSERT_EQ(rig.a.device().load("0 " + std::to_string(originSectors) + " snapdiff-origin " +
+				      other.number() + " a " + rig.belowA.number() + " 0"),
+		  0);
+	ASSERT_EQ(rig.a.device().resume(), 0);
+	EXPECT_EQ(other.send("extend " + rangeWords(rig.belowA)).error, EEXIST);
+	EXPECT_EQ(other.status().origin("a").state, "watched");
+	ASSERT_EQ(rig.a.device().load("0 " + std::to_string(originSectors) + " linear " +
+				      rig.belowA.number() + " 0"),
+		  0);
+	ASSERT_EQ(rig.a.device().resume(), 0);
+	EXPECT_TRUE(other.send("extend " + rangeWords(rig.belowA)).ok())
+		<< "nobody's origin any more: " << other.why();
+}
+
 TEST(Removal, InAnOrderThatMakesNoSenseSaysBusy)
 {
 	ExpectKernelLog refused(refusedMessage);

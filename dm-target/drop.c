@@ -13,6 +13,34 @@ u64 sd_now_ms(void)
 	return ktime_to_ms(ktime_get());
 }
 
+/*
+ * Put waiting jobs in turn: the first one of each origin, then the second one of
+ * each, and so on.  Otherwise an origin with many writers would have as many
+ * shares of a buffer that is too small, and one with a single writer would wait
+ * for all of them, write after write.
+ */
+static void put_in_turn(struct list_head *jobs)
+{
+	struct sd_job *job, *next;
+	struct sd_origin *o;
+	LIST_HEAD(turns);
+
+	list_for_each_entry_safe(job, next, jobs, wait) {
+		o = job->origin;
+		list_move_tail(&job->wait, &o->in_line);
+		if (list_empty(&o->turn))
+			list_add_tail(&o->turn, &turns);
+	}
+	while (!list_empty(&turns)) {
+		o = list_first_entry(&turns, struct sd_origin, turn);
+		list_move_tail(o->in_line.next, jobs);
+		if (list_empty(&o->in_line))
+			list_del_init(&o->turn);
+		else
+			list_move_tail(&o->turn, &turns);
+	}
+}
+
 /* Each does its action again and finds out for itself whether it still has to wait. */
 void sd_release_waiters(struct sd_store *s)
 {
@@ -22,6 +50,7 @@ void sd_release_waiters(struct sd_store *s)
 	sd_image_writers_wake(s);
 	list_splice_init(&s->buffer_waiters, &list);
 	list_splice_init(&s->place_waiters, &list); /* who waits for a place came first */
+	put_in_turn(&list);
 	list_for_each_entry_safe(job, next, &list, wait) {
 		list_del_init(&job->wait);
 		sd_job_redo(job);

@@ -69,6 +69,8 @@ static struct sd_origin *origin_create(struct sd_store *s, const char *name)
 	kref_init(&o->ref);
 	INIT_LIST_HEAD(&o->link);
 	INIT_LIST_HEAD(&o->stranded);
+	INIT_LIST_HEAD(&o->in_line);
+	INIT_LIST_HEAD(&o->turn);
 	spin_lock_init(&o->map_lock);
 	spin_lock_init(&o->cell_lock);
 	sd_cells_init(&o->jobs);

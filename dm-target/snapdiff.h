@@ -496,6 +496,10 @@ struct sd_origin {
 	struct mutex reap_mutex;
 	atomic64_t copied;
 	atomic64_t read_waits;
+
+	/* only while sd_release_waiters() puts them in turn; under store->lock */
+	struct list_head in_line;	/* struct sd_job.wait */
+	struct list_head turn;
 };
 
 struct sd_origin_target {
@@ -663,7 +667,10 @@ void sd_drop_work(struct work_struct *work);
 void sd_hold_work(struct work_struct *work);
 void sd_stall_work(struct work_struct *work);
 void sd_memory_work(struct work_struct *work);
-/* Let all that wait for a place or a buffer try again, in order. Under store->lock. */
+/*
+ * Let all that wait for a place or a buffer try again: in order, but one of each
+ * origin in turn.  Under store->lock.
+ */
 void sd_release_waiters(struct sd_store *s);
 u64 sd_now_ms(void);
 

@@ -94,6 +94,7 @@ NbdDisk::NbdDisk(int number, uint64_t sectors, uint32_t blockSize)
 
 NbdDisk::~NbdDisk()
 {
+	goOn();
 	ioctl(device_, NBD_DISCONNECT);
 	queue_.join();
 	ioctl(device_, NBD_CLEAR_SOCK);
@@ -126,6 +127,61 @@ void NbdDisk::failNothing()
 	left_ = 0;
 }
 
+void NbdDisk::hang()
+{
+	const std::lock_guard lock(mutex_);
+	hanging_ = true;
+}
+
+void NbdDisk::keepReads()
+{
+	const std::lock_guard lock(mutex_);
+	keepingReads_ = true;
+}
+
+size_t NbdDisk::kept()
+{
+	const std::lock_guard lock(mutex_);
+	return kept_.size();
+}
+
+void NbdDisk::goOn()
+{
+	std::vector<Kept> kept;
+	{
+		const std::lock_guard lock(mutex_);
+		hanging_ = false;
+		keepingReads_ = false;
+		kept.swap(kept_);
+		goesOn_.notify_all();
+	}
+	for (const Kept &one : kept)
+		reply(one.handle.data(), 0, one.data.data(), one.data.size());
+}
+
+// True if it is answered later.
+bool NbdDisk::keepRead(const char *handle, uint64_t from, uint32_t length)
+{
+	const std::lock_guard lock(mutex_);
+	if (!keepingReads_)
+		return false;
+	Kept &one = kept_.emplace_back();
+	memcpy(one.handle.data(), handle, one.handle.size());
+	one.data.assign(memory_.data() + from, memory_.data() + from + length);
+	return true;
+}
+
+void NbdDisk::waitWhileHanging()
+{
+	std::unique_lock lock(mutex_);
+	goesOn_.wait(lock, [this] { return !hanging_; });
+}
+
+void NbdDisk::disconnect()
+{
+	shutdown(ours_, SHUT_RDWR);
+}
+
 bool NbdDisk::shouldFail(Kind kind)
 {
 	const std::lock_guard lock(mutex_);
@@ -152,12 +208,11 @@ bool NbdDisk::answer()
 	const uint32_t command = be32toh(request.type) & 0xffff;
 	const uint64_t from = be64toh(request.from);
 	const uint32_t length = be32toh(request.len);
-	nbd_reply reply = {};
-	reply.magic = htobe32(NBD_REPLY_MAGIC);
-	memcpy(&reply.handle, &request.handle, sizeof(reply.handle));
 	bool fails = false;
 	switch (command) {
 	case NBD_CMD_READ:
+		if (keepRead(request.handle, from, length))
+			return true;
 		fails = shouldFail(Kind::Read);
 		break;
 	case NBD_CMD_WRITE: {
@@ -174,10 +229,19 @@ bool NbdDisk::answer()
 	default: // disconnect
 		return false;
 	}
-	reply.error = htobe32(fails ? EIO : 0);
-	if (!writeAll(ours_, &reply, sizeof(reply)))
-		return false;
-	return fails || command != NBD_CMD_READ || writeAll(ours_, memory_.data() + from, length);
+	waitWhileHanging();
+	const bool hasData = command == NBD_CMD_READ && !fails;
+	return reply(request.handle, fails ? EIO : 0, memory_.data() + from, hasData ? length : 0);
+}
+
+bool NbdDisk::reply(const char *handle, int error, const uint8_t *data, size_t length)
+{
+	nbd_reply head = {};
+	head.magic = htobe32(NBD_REPLY_MAGIC);
+	memcpy(&head.handle, handle, sizeof(head.handle));
+	head.error = htobe32(static_cast<uint32_t>(error));
+	const std::lock_guard lock(sending_);
+	return writeAll(ours_, &head, sizeof(head)) && writeAll(ours_, data, length);
 }
 
 } // namespace snapdiff::lab

@@ -5,7 +5,9 @@
 
 #include "harness/block_device.h"
 
+#include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -36,10 +38,23 @@ public:
 	// Whether the I/O named last has come, and failed.
 	bool hasFailed() const { return failed_.load(); }
 
+	// From now on nothing is answered, or no read only; then everything that came meanwhile,
+	// too. What such a read shows is what the disk held when it came.
+	void hang();
+	void keepReads();
+	void goOn();
+	// How many reads are kept.
+	size_t kept();
+	// As if it was pulled out: what is under way fails, and all that comes later.
+	void disconnect();
+
 private:
 	void serve();
 	bool answer();
 	bool shouldFail(Kind kind);
+	void waitWhileHanging();
+	bool keepRead(const char *handle, uint64_t from, uint32_t length);
+	bool reply(const char *handle, int error, const uint8_t *data, size_t length);
 
 	std::string path_;
 	Buffer memory_;
@@ -47,6 +62,16 @@ private:
 	int ours_ = -1;
 	int kernels_ = -1;
 	std::mutex mutex_;
+	std::condition_variable goesOn_;
+	bool hanging_ = false;
+	bool keepingReads_ = false;
+	struct Kept
+	{
+		std::array<char, 8> handle;
+		std::vector<uint8_t> data;
+	};
+	std::vector<Kept> kept_;
+	std::mutex sending_;
 	Kind failing_ = Kind::Read;
 	uint64_t left_ = 0; // 0: nothing fails
 	std::atomic<bool> failed_ = false;

@@ -4,10 +4,12 @@
 
 #include "carver.h"
 
+#include "ops/step.h"
 #include "probe/probe.h"
 #include "util/units.h"
 
 #include <cerrno>
+#include <cstring>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,8 +25,6 @@ Disks findDisks(dm::DeviceNumber number)
 	return disks;
 }
 
-namespace {
-
 CarverReply failure(const Error &error)
 {
 	CarverReply reply;
@@ -32,8 +32,12 @@ CarverReply failure(const Error &error)
 	if (!reply.errnum)
 		reply.errnum = EIO;
 	reply.why = error.message();
+	if (!error.next().empty())
+		reply.why += ". " + error.next();
 	return reply;
 }
+
+namespace {
 
 CarvedVolume carvedVolume(const lvm::Volume &volume, const DiskFinder &disksOf)
 {
@@ -43,6 +47,7 @@ CarvedVolume carvedVolume(const lvm::Volume &volume, const DiskFinder &disksOf)
 	carved.lv = volume.name;
 	carved.sectors = volume.sizeBytes / sectorSize;
 	carved.ours = volume.hasTag(reserveTag);
+	carved.partial = volume.partial;
 	carved.number = volume.active ? volume.number : std::nullopt;
 	if (carved.number)
 		carved.disks = disksOf(*carved.number);
@@ -115,8 +120,48 @@ CarverReply remove(const CarverRequest &request, lvm::Lvm &lvm)
 	return removed ? CarverReply() : failure(removed.error());
 }
 
-bool sendAll(int socket, std::string_view text)
+// The first byte takes the descriptors along.
+ssize_t sendFirst(int socket, std::string_view text, const ClaimedDevice &claimed)
 {
+	const int fds[] = {claimed.open.get(), claimed.claim.get()};
+	alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fds))] = {};
+	iovec piece = {const_cast<char *>(text.data()), 1};
+	msghdr message = {};
+
+	message.msg_iov = &piece;
+	message.msg_iovlen = 1;
+	message.msg_control = control;
+	message.msg_controllen = sizeof(control);
+	cmsghdr *header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fds));
+	std::memcpy(CMSG_DATA(header), fds, sizeof(fds));
+	return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
+class SteppedRunner final : public SystemRunner
+{
+public:
+	Result<Finished> run(const Command &command) override
+	{
+		ops::step("before lvm");
+		Result<Finished> finished = SystemRunner::run(command);
+		ops::step("after lvm");
+		return finished;
+	}
+};
+
+bool sendAll(int socket, std::string_view text, const ClaimedDevice &claimed)
+{
+	if (claimed.claim.valid()) {
+		ssize_t sent;
+		while ((sent = sendFirst(socket, text, claimed)) < 0 && errno == EINTR)
+			;
+		if (sent != 1)
+			return false;
+		text.remove_prefix(1);
+	}
 	while (!text.empty()) {
 		const ssize_t sent = send(socket, text.data(), text.size(), MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
@@ -162,22 +207,33 @@ CarverReply carry(const CarverRequest &request, lvm::Lvm &lvm, const DiskFinder 
 		return carve(request, lvm, disksOf);
 	case CarverRequest::Kind::Remove:
 		return remove(request, lvm);
+	case CarverRequest::Kind::Prove:
+		break;
 	}
 	return failure(Error(EINVAL, "carry out a request", "unknown"));
 }
 
 int runCarver(int socket, unsigned lvmTimeoutMs)
 {
-	SystemRunner runner;
+	SteppedRunner runner;
 	lvm::Lvm lvm(runner, lvmTimeoutMs);
 	std::string buffer;
 
 	while (const auto line = nextLine(socket, buffer)) {
 		const auto request = parseRequest(*line);
-		const CarverReply reply =
-			request ? carry(*request, lvm, findDisks) : failure(request.error());
-		if (!sendAll(socket, format(reply)))
+		ops::step("request read");
+		ClaimedDevice claimed;
+		CarverReply reply;
+		if (!request)
+			reply = failure(request.error());
+		else if (request->kind == CarverRequest::Kind::Prove)
+			reply = prove(*request, claimed);
+		else
+			reply = carry(*request, lvm, findDisks);
+		ops::step("request carried out");
+		if (!sendAll(socket, format(reply), claimed))
 			return 1;
+		ops::step("answer sent");
 	}
 	return 0;
 }

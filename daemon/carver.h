@@ -11,6 +11,7 @@
 #include "dm/device_number.h"
 #include "lvm/lvm.h"
 #include "reserve.h"
+#include "util/fd.h"
 #include "util/result.h"
 
 #include <cstdint>
@@ -34,13 +35,14 @@ struct CarverRequest
 		Supplies, // what is free in which VG and PV?
 		Carve,	  // one LV for the reserve
 		Remove,	  // one LV back to its VG
+		Prove,	  // is this device unused?  Then it comes claimed
 	};
 
 	Kind kind = Kind::Volumes;
 	std::string vg;
 	std::string lv;
-	uint64_t sectors = 0;
-	std::string pv; // carve only there
+	uint64_t sectors = 0; // of Prove: it must have so many
+	std::string pv;	      // carve only there; of Prove: the device's path
 
 	bool operator==(const CarverRequest &) const = default;
 };
@@ -53,6 +55,7 @@ struct CarvedVolume
 	bool ours = false;			// has reserveTag
 	std::optional<dm::DeviceNumber> number; // while active
 	Disks disks;
+	bool partial = false; // a PV below it is missing
 
 	std::string name() const { return vg + "/" + lv; }
 	bool operator==(const CarvedVolume &) const = default;
@@ -83,7 +86,7 @@ struct CarverReply
 {
 	int errnum = 0; // ENOSPC: there is no room for it
 	std::string why;
-	std::vector<CarvedVolume> volumes; // of Volumes, and the one of Carve
+	std::vector<CarvedVolume> volumes; // of Volumes, and the one of Carve or Prove
 	std::vector<SupplyGroup> groups;
 	std::vector<SupplyDisk> disks;
 
@@ -109,6 +112,13 @@ private:
 	CarverReply reply_;
 };
 
+// A device that was proven unused, as long as both are open.
+struct ClaimedDevice
+{
+	Fd open;
+	Fd claim;
+};
+
 // The daemon's side: one request at a time.
 class Carver
 {
@@ -124,14 +134,22 @@ public:
 
 	// The answer to the last request, once.
 	virtual std::optional<CarverReply> takeReply() = 0;
+
+	// What came with the answer to Prove, once.
+	virtual ClaimedDevice takeClaimed() = 0;
 };
 
 // The disks below a device.
 using DiskFinder = std::function<Disks(dm::DeviceNumber)>;
 Disks findDisks(dm::DeviceNumber number);
 
-// Does what is asked.
+// Does what is asked of LVM.
 CarverReply carry(const CarverRequest &request, lvm::Lvm &lvm, const DiskFinder &disksOf);
+
+// Prove: the device is named in the answer (vg: its path) even when it is refused, so
+// that one which a store has already is known again.
+CarverReply prove(const CarverRequest &request, ClaimedDevice &claimed);
+CarverReply failure(const Error &error);
 
 // The carver's process: serves the socket until the other side is gone.  Returns the
 // exit status.

@@ -4,10 +4,12 @@
 
 #include "carver_process.h"
 
+#include "ops/step.h"
 #include "util/clock.h"
 
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -28,6 +30,9 @@ constexpr int carverSocket = STDIN_FILENO;
 // A request runs lvm at most so often.
 constexpr unsigned runsPerRequest = 4;
 constexpr int64_t slackMs = 5000;
+
+// A look at a device runs no program; a disk that hangs must not keep LVM waiting.
+constexpr int64_t proveMs = 10000;
 
 // How long the end of the daemon waits for a request in work.
 constexpr int lastWaitMs = 5000;
@@ -100,6 +105,7 @@ Result<> CarverProcess::start()
 	if (!pid)
 		return pid.error();
 	pid_ = *pid;
+	ops::step("carver started");
 	socket_ = std::move(ours);
 	buffer_.clear();
 	reader_ = ReplyReader();
@@ -120,7 +126,11 @@ void CarverProcess::ask(const CarverRequest &request)
 {
 	reap();
 	busy_ = true;
-	deadlineNs_ = nowNs() + (int64_t{lvmTimeoutMs_} * runsPerRequest + slackMs) * 1'000'000;
+	const bool proves = request.kind == CarverRequest::Kind::Prove;
+	const int64_t limitMs =
+		proves ? proveMs : int64_t{lvmTimeoutMs_} * runsPerRequest + slackMs;
+	deadlineNs_ = nowNs() + limitMs * 1'000'000;
+	claimed_ = ClaimedDevice();
 	const std::string line = format(request);
 	// It may have been killed while it was idle: then a new one gets the request.
 	for (bool fresh = false;; fresh = true) {
@@ -128,8 +138,10 @@ void CarverProcess::ask(const CarverRequest &request)
 		Result<> done = socket_.valid() ? Result<>() : start();
 		if (done)
 			done = sendRequest(line);
-		if (done)
+		if (done) {
+			ops::step("request sent");
 			return;
+		}
 		end();
 		if (fresh) {
 			fail(done.error().errnum(), done.error().message());
@@ -146,8 +158,17 @@ std::optional<CarverReply> CarverProcess::takeReply()
 void CarverProcess::readable()
 {
 	char piece[16384];
-	const ssize_t got = recv(socket_.get(), piece, sizeof(piece), MSG_DONTWAIT);
+	iovec vector = {piece, sizeof(piece)};
+	alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];
+	msghdr message = {};
+	message.msg_iov = &vector;
+	message.msg_iovlen = 1;
+	message.msg_control = control;
+	message.msg_controllen = sizeof(control);
+	const ssize_t got = recvmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	if (got > 0)
+		takeDescriptors(message);
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (got <= 0) {
@@ -171,6 +192,18 @@ void CarverProcess::readable()
 	}
 }
 
+void CarverProcess::takeDescriptors(msghdr &message)
+{
+	const cmsghdr *header = CMSG_FIRSTHDR(&message);
+	int fds[2];
+
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+	    header->cmsg_len != CMSG_LEN(sizeof(fds)))
+		return;
+	std::memcpy(fds, CMSG_DATA(header), sizeof(fds));
+	claimed_ = {Fd(fds[0]), Fd(fds[1])};
+}
+
 std::optional<int64_t> CarverProcess::deadline() const
 {
 	return busy_ ? std::optional(deadlineNs_) : std::nullopt;
@@ -181,7 +214,8 @@ void CarverProcess::checkDeadline()
 	if (!busy_ || nowNs() < deadlineNs_)
 		return;
 	end();
-	fail(ETIMEDOUT, "the process that runs lvm did not answer in time and was killed");
+	fail(ETIMEDOUT, "the process that runs lvm and looks at devices did not answer in time "
+			"and was killed. Does a disk hang, or does somebody hold a lock of LVM?");
 }
 
 void CarverProcess::fail(int errnum, std::string why)

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 namespace snapdiff::daemon {
@@ -33,6 +34,7 @@ public:
 	void ask(const CarverRequest &request) override;
 	bool hasReply() const override { return reply_.has_value(); }
 	std::optional<CarverReply> takeReply() override;
+	ClaimedDevice takeClaimed() override { return std::move(claimed_); }
 
 	// For the loop: what to poll (-1: nothing), and what to call then.
 	int fd() const { return socket_.get(); }
@@ -48,6 +50,7 @@ public:
 private:
 	Result<> start();
 	Result<> sendRequest(const std::string &line);
+	void takeDescriptors(msghdr &message);
 	void fail(int errnum, std::string why);
 	void end();
 	void reap();
@@ -62,6 +65,7 @@ private:
 	bool busy_ = false;
 	int64_t deadlineNs_ = 0;
 	std::optional<CarverReply> reply_;
+	ClaimedDevice claimed_;
 };
 
 } // namespace snapdiff::daemon

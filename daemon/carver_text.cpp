@@ -20,11 +20,12 @@ struct KindWord
 	std::string_view word;
 };
 
-constexpr std::array<KindWord, 4> kindWords = {{
+constexpr std::array<KindWord, 5> kindWords = {{
 	{CarverRequest::Kind::Volumes, "volumes"},
 	{CarverRequest::Kind::Supplies, "supplies"},
 	{CarverRequest::Kind::Carve, "carve"},
 	{CarverRequest::Kind::Remove, "remove"},
+	{CarverRequest::Kind::Prove, "prove"},
 }};
 
 // A word on the socket: without what separates words and lines.
@@ -97,8 +98,9 @@ using Words = std::vector<std::string_view>;
 bool parseVolume(const Words &words, CarverReply &reply)
 {
 	CarvedVolume volume;
-	if (words.size() != 7 || !parse(words[3], volume.sectors) ||
-	    !parse(words[4], volume.ours) || !parse(words[6], volume.disks))
+	if (words.size() != 8 || !parse(words[3], volume.sectors) ||
+	    !parse(words[4], volume.ours) || !parse(words[6], volume.disks) ||
+	    !parse(words[7], volume.partial))
 		return false;
 	volume.vg = words[1];
 	volume.lv = words[2];
@@ -171,7 +173,7 @@ std::string format(const CarverReply &reply)
 		text += joined("volume", clean(volume.vg), clean(volume.lv),
 			       std::to_string(volume.sectors), digit(volume.ours),
 			       volume.number ? volume.number->text() : std::string(),
-			       format(volume.disks));
+			       format(volume.disks), digit(volume.partial));
 	for (const SupplyGroup &group : reply.groups)
 		text += joined("group", clean(group.vg), std::to_string(group.size),
 			       std::to_string(group.free), std::to_string(group.extent),

@@ -7,6 +7,7 @@
 #include "util/fd.h"
 #include "util/text.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <span>
@@ -37,7 +38,28 @@ std::optional<uint64_t> Config::maxSizeOf(std::string_view store) const
 	return allStores.maxSize;
 }
 
+uint64_t Config::leaveFreeOf(std::string_view vg) const
+{
+	const auto own = supply.find(vg);
+	return own != supply.end() ? own->second.leaveFree.value_or(leaveFree) : leaveFree;
+}
+
+const std::vector<std::string> *Config::ownSuppliesOf(std::string_view store) const
+{
+	const auto own = stores.find(store);
+	return own != stores.end() && own->second.supplies ? &*own->second.supplies : nullptr;
+}
+
+unsigned Config::reserveRangesOf(std::string_view store) const
+{
+	const auto own = stores.find(store);
+	return own != stores.end() ? own->second.reserveRanges.value_or(reserveRanges)
+				   : reserveRanges;
+}
+
 namespace {
+
+constexpr unsigned mostReserve = 64;
 
 // One key: takes the value over, or says what is wrong with it.
 using Problem = std::optional<std::string>;
@@ -146,15 +168,26 @@ bool isVolumeGroupName(std::string_view name)
 	       name != ".." && name.find_first_not_of(allowed) == std::string_view::npos;
 }
 
+// The path of a block device, told apart from that of a folder only when it is opened.
+bool isDevicePath(std::string_view path)
+{
+	return path.starts_with("/dev/") && path.size() > 5 && path.size() < 4096 &&
+	       printable(path) == path && path.find("/../") == path.npos && path.back() != '/';
+}
+
 Problem takeSupplies(const toml::node &node, std::optional<std::vector<std::string>> &supplies)
 {
 	const toml::array *names = node.as_array();
 	if (!names)
-		return "must be a list of volume groups, like [\"vg0\", \"vg1\"]";
+		return "must be a list of volume groups and devices, like "
+		       "[\"vg0\", \"/dev/sdc\"]";
 	std::vector<std::string> taken;
 	for (const toml::node &element : *names) {
 		const auto name = element.value_exact<std::string>();
-		if (!name || !isVolumeGroupName(*name))
+		if (name && isDeviceSupply(*name) && !isDevicePath(*name))
+			return "holds \"" + printable(*name) +
+			       "\", which is no path of a device below /dev";
+		if (!name || (!isDeviceSupply(*name) && !isVolumeGroupName(*name)))
 			return "holds something that is no name of a volume group";
 		for (const std::string &other : taken)
 			if (other == *name)
@@ -197,6 +230,21 @@ std::vector<Key> keysOfStore(StoreConfig &store)
 	};
 }
 
+std::vector<Key> keysOfOneStore(StoreConfig &store)
+{
+	std::vector<Key> keys = keysOfStore(store);
+	keys.push_back(
+		{"supplies", [&](const auto &node) { return takeSupplies(node, store.supplies); }});
+	keys.push_back({"reserve_ranges", [&](const auto &node) {
+				unsigned ranges = 0;
+				Problem problem = takeNumber(node, 1, mostReserve, ranges);
+				if (!problem)
+					store.reserveRanges = ranges;
+				return problem;
+			}});
+	return keys;
+}
+
 // [store.NAME] tables.
 Result<> readStores(Reader &reader, const toml::node &node, Config &config)
 {
@@ -214,9 +262,62 @@ Result<> readStores(Reader &reader, const toml::node &node, Config &config)
 			return reader.complain(key.source().begin,
 					       "store." + name + " must be a table");
 		StoreConfig &store = config.stores[name];
-		const auto keys = keysOfStore(store);
+		const auto keys = keysOfOneStore(store);
 		if (auto done = reader.read(*table, keys, "store." + name + "."); !done)
 			return done;
+	}
+	return {};
+}
+
+// [supply."VG"] tables.
+Result<> readSupplies(Reader &reader, const toml::node &node, Config &config)
+{
+	const toml::table *supplies = node.as_table();
+	if (!supplies)
+		return reader.complain(
+			node.source().begin,
+			"supply must be tables, [supply.\"VG\"]; the list of them is "
+			"called supplies");
+	for (const auto &[key, value] : *supplies) {
+		const std::string name(key.str());
+		const toml::table *table = value.as_table();
+
+		if (isDeviceSupply(name))
+			return reader.complain(
+				key.source().begin,
+				"\"" + printable(name) +
+					"\" is a device, which is used whole; there is "
+					"nothing to say about it");
+		if (!isVolumeGroupName(name))
+			return reader.complain(key.source().begin,
+					       "\"" + printable(name) +
+						       "\" is no name of a volume group");
+		if (!table)
+			return reader.complain(key.source().begin,
+					       "supply." + name + " must be a table");
+		SupplyConfig &supply = config.supply[name];
+		const Key leaveFree = {"leave_free", [&](const auto &n) {
+					       return takeOptionalSize(n, 0, supply.leaveFree);
+				       }};
+		if (auto done = reader.read(*table, {&leaveFree, 1}, "supply." + name + "."); !done)
+			return done;
+	}
+	return {};
+}
+
+// What is said about a volume group that nobody uses is a slip of the pen.
+Result<> checkSupplies(const Config &config, const std::string &file)
+{
+	const auto names = [](const std::vector<std::string> &list, const std::string &vg) {
+		return std::ranges::find(list, vg) != list.end();
+	};
+	for (const auto &[vg, supply] : config.supply) {
+		bool named = !config.supplies || names(*config.supplies, vg);
+		for (const auto &[store, own] : config.stores)
+			named = named || (own.supplies && names(*own.supplies, vg));
+		if (!named)
+			return Error(EINVAL, file,
+				     "supply." + vg + ": " + vg + " is in no list of supplies");
 	}
 	return {};
 }
@@ -227,14 +328,12 @@ Result<> checkTogether(const Config &config, const std::string &file)
 		return Error(EINVAL, file, "min_range_size is larger than range_size");
 	if (config.reserveRanges > config.reserveMaxRanges)
 		return Error(EINVAL, file, "reserve_ranges is larger than reserve_max_ranges");
-	return {};
+	return checkSupplies(config, file);
 }
 
 std::vector<Key> keysOf(Config &config)
 {
 	constexpr uint64_t smallest = sectorsOf(1U << 20);
-	constexpr unsigned mostRanges = 64;
-
 	std::vector<Key> keys = {
 		{"supplies", [&](const auto &n) { return takeSupplies(n, config.supplies); }},
 		{"policy", [&](const auto &n) { return takePolicy(n, config.policy); }},
@@ -243,10 +342,12 @@ std::vector<Key> keysOf(Config &config)
 		{"min_range_size",
 		 [&](const auto &n) { return takeSize(n, smallest, config.minRangeSize); }},
 		{"reserve_ranges",
-		 [&](const auto &n) { return takeNumber(n, 1, mostRanges, config.reserveRanges); }},
+		 [&](const auto &n) {
+			 return takeNumber(n, 1, mostReserve, config.reserveRanges);
+		 }},
 		{"reserve_max_ranges",
 		 [&](const auto &n) {
-			 return takeNumber(n, 1, mostRanges, config.reserveMaxRanges);
+			 return takeNumber(n, 1, mostReserve, config.reserveMaxRanges);
 		 }},
 		{"leave_free", [&](const auto &n) { return takeSize(n, 0, config.leaveFree); }},
 		{"bus", [&](const auto &n) { return takeBus(n, config.bus); }},
@@ -276,6 +377,11 @@ Result<Config> parseConfig(std::string_view text, const std::string &file)
 		if (auto done = readStores(reader, *stores, config); !done)
 			return std::move(done).error();
 		table.erase("store");
+	}
+	if (const toml::node *supplies = table.get("supply")) {
+		if (auto done = readSupplies(reader, *supplies, config); !done)
+			return std::move(done).error();
+		table.erase("supply");
 	}
 	// A limit raised or lowered alone moves the other one along.
 	const bool maxGiven = table.contains("reserve_max_ranges");

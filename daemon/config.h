@@ -31,8 +31,27 @@ struct StoreConfig
 	std::optional<uint64_t> lowWater; // sectors
 	std::optional<uint64_t> maxSize;  // sectors of capacity
 
+	// Only of a store's own table.
+	std::optional<std::vector<std::string>> supplies; // in its order, and no others
+	std::optional<unsigned> reserveRanges;		  // kept ready for it
+
 	bool operator==(const StoreConfig &) const = default;
 };
+
+// What may be said for one volume group; absent: as for all.
+struct SupplyConfig
+{
+	std::optional<uint64_t> leaveFree; // sectors
+
+	bool operator==(const SupplyConfig &) const = default;
+};
+
+// A supply that begins with a slash is a block device, used whole; all others are
+// volume groups.
+inline bool isDeviceSupply(std::string_view supply)
+{
+	return supply.starts_with('/');
+}
 
 struct Config
 {
@@ -48,6 +67,7 @@ struct Config
 
 	StoreConfig allStores;
 	std::map<std::string, StoreConfig, std::less<>> stores;
+	std::map<std::string, SupplyConfig, std::less<>> supply; // by volume group
 
 	std::string bus = "system"; // system, session, or a D-Bus address
 	unsigned lvmTimeoutMs = 45000;
@@ -55,6 +75,11 @@ struct Config
 
 	std::optional<uint64_t> lowWaterOf(std::string_view store) const;
 	std::optional<uint64_t> maxSizeOf(std::string_view store) const;
+	uint64_t leaveFreeOf(std::string_view vg) const;
+
+	// The supplies that this store alone has, or null.
+	const std::vector<std::string> *ownSuppliesOf(std::string_view store) const;
+	unsigned reserveRangesOf(std::string_view store) const;
 
 	bool operator==(const Config &) const = default;
 };

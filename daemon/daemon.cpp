@@ -5,6 +5,7 @@
 #include "daemon.h"
 
 #include "dm/names.h"
+#include "ops/step.h"
 #include "util/units.h"
 
 #include <algorithm>
@@ -44,20 +45,27 @@ Priority priorityOf(model::Severity severity)
 	return Priority::Info;
 }
 
-// Opens the LV of a range and makes sure that it is the device we were told of.
-Result<Fd> openVolume(const CarvedVolume &volume)
+// Opens and claims the LV of a range, and makes sure that it is the device we were told
+// of.
+Result<ClaimedDevice> openVolume(const CarvedVolume &volume)
 {
 	const std::string path = dm::devicePath(dm::lvDmName(volume.vg, volume.lv));
 	Result<Fd> fd = Fd::open(path, O_RDONLY);
 	struct stat status = {};
 
 	if (!fd)
-		return fd;
+		return std::move(fd).error();
 	if (fstat(fd->get(), &status) < 0)
 		return Error(errno, "look at " + path);
 	if (!S_ISBLK(status.st_mode) || dm::DeviceNumber::from(status.st_rdev) != volume.number)
 		return Error(ESTALE, "open " + path, "it is not the device that LVM spoke of");
-	return fd;
+	// By the descriptor: the name may lead elsewhere by now.
+	Result<Fd> claim =
+		Fd::open("/proc/self/fd/" + std::to_string(fd->get()), O_RDONLY | O_EXCL);
+	if (!claim)
+		return Error(claim.error().errnum(), "take " + path + " into the reserve",
+			     "somebody uses it");
+	return ClaimedDevice{std::move(*fd), std::move(*claim)};
 }
 
 } // namespace
@@ -245,6 +253,7 @@ void Daemon::look(int64_t nowNs)
 		return;
 	discoverNs_ = nowNs + discoverEvery;
 	if (stores_.discover(nowNs)) {
+		ops::step("stores found");
 		// A new store may be low already.
 		extender_.sweep(nowNs);
 		tellRecords();
@@ -280,7 +289,8 @@ void Daemon::tellRecords()
 			break;
 		case Record::Kind::Empty:
 			event(model::Severity::Warning, "reserve", store,
-			      "store " + store + " is short of space and the reserve is empty");
+			      "store " + store +
+				      " is short of space and the reserve has nothing for it");
 			break;
 		case Record::Kind::AtLimit:
 			event(model::Severity::Warning, "level", store,
@@ -291,6 +301,8 @@ void Daemon::tellRecords()
 			break;
 		}
 	}
+	if (!extender_.records().empty())
+		ops::step("records told");
 	extender_.clearRecords();
 	refiller_.left(reserve_.collect(), monotonicNs());
 }
@@ -340,7 +352,10 @@ void Daemon::publish(int64_t nowNs)
 
 	stores_.refresh(nowNs);
 	picture.manager = managerPicture();
-	picture.stores = stores_.pictures(reserve_.readySectors(), refiller_.carvableSectors());
+	picture.stores = stores_.pictures([this](const SupplyOrder &order) {
+		return Stores::Offer{reserve_.readySectors(order),
+				     refiller_.carvableSectors(order)};
+	});
 	bus_->publish(picture);
 	dirty_ = false;
 	publishNs_ = nowNs + publishEvery;

@@ -4,6 +4,8 @@
 
 #include "extender.h"
 
+#include "ops/step.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -100,6 +102,7 @@ void Extender::wake(int64_t wokeNs)
 	// Armed before looking: what happens after the look wakes us again.
 	kernel_.armPoll();
 	compare();
+	ops::step("stores compared");
 	serve(wokeNs);
 }
 
@@ -201,6 +204,14 @@ void Extender::look(WatchedStore &store)
 	store.notBefore = 0;
 }
 
+Wish Extender::wishOf(const WatchedStore &store) const
+{
+	const uint64_t room = store.maxSize - std::min(store.maxSize, store.summary.capacity);
+
+	return {&store.originDisks,	      &store.supplies, room, spread_, store.lastGroup,
+		spread_ && store.hasLastGroup};
+}
+
 // True when it is worth coming back to this store at once.
 bool Extender::giveOne(WatchedStore &store, int64_t wokeNs)
 {
@@ -208,13 +219,16 @@ bool Extender::giveOne(WatchedStore &store, int64_t wokeNs)
 		tell(store.toldLimit, Record::Kind::AtLimit, store);
 		return false;
 	}
-	ReadyRange *range = reserve_.choose(
-		{&store.originDisks, spread_, store.lastGroup, spread_ && store.hasLastGroup});
+	ReadyRange *range = reserve_.choose(wishOf(store));
 	if (!range) {
 		tell(store.toldEmpty, Record::Kind::Empty, store);
 		return false;
 	}
-	return settle(store, *range, sendExtend(store, *range), wokeNs);
+	range->letGo();
+	ops::step("claim let go");
+	const int error = sendExtend(store, *range);
+	ops::step("range given");
+	return settle(store, *range, error, wokeNs);
 }
 
 int Extender::sendExtend(const WatchedStore &store, const ReadyRange &range)
@@ -250,7 +264,10 @@ bool Extender::settle(WatchedStore &store, ReadyRange &range, int errnum, int64_
 						     : Record::Kind::Refused;
 	Record &done = record(kind, store);
 	done.range = range.number;
-	done.rangeName.set(range.vg, "/", range.lv);
+	if (range.isDevice())
+		done.rangeName.set(range.vg);
+	else
+		done.rangeName.set(range.vg, "/", range.lv);
 	done.supply.set(range.vg);
 	done.sectors = range.length;
 	done.microseconds = (now - wokeNs) / 1000;
@@ -305,10 +322,10 @@ bool Extender::takeListOverflow()
 
 bool Extender::starving() const
 {
-	return reserve_.readyCount() == 0 &&
-	       std::ranges::any_of(stores_, [](const WatchedStore &store) {
-		       return store.isShort() && store.summary.capacity < store.maxSize;
-	       });
+	return std::ranges::any_of(stores_, [this](const WatchedStore &store) {
+		return store.isShort() && store.summary.capacity < store.maxSize &&
+		       !reserve_.choose(wishOf(store));
+	});
 }
 
 static bool before(const WatchedStore &store, dm::DeviceNumber number)

@@ -55,7 +55,7 @@ struct Record
 		Given,	   // range accepted
 		Refused,   // range refused for a reason that lies in the range
 		Postponed, // the message failed for a reason that will pass; tried again
-		Empty,	   // the store is short and nothing is in reserve
+		Empty,	   // the store is short and nothing in reserve is for it
 		AtLimit,   // the store is short and has its maximum size
 		Mute,	   // the store did not answer as the grammar says
 	};
@@ -82,6 +82,7 @@ struct WatchedStore
 	bool look = true;     // to be looked at and served
 	bool seen = false;    // in the kernel's list; of the last wake-up
 	uint64_t maxSize = UINT64_MAX;
+	SupplyOrder supplies;
 	Disks originDisks;
 	uint32_t lastGroup = 0;
 	bool hasLastGroup = false;
@@ -126,7 +127,7 @@ public:
 	// The kernel's list did not fit: Kernel::grow() is needed.
 	bool takeListOverflow();
 
-	// Some store is short and found nothing in reserve.
+	// Some store is short and finds nothing in reserve.
 	bool starving() const;
 
 	std::span<const Record> records() const { return {records_.data(), recordCount_}; }
@@ -146,6 +147,7 @@ private:
 	void serve(int64_t wokeNs);
 	void serveRound(bool urgentOnly, int64_t wokeNs);
 	void look(WatchedStore &store);
+	Wish wishOf(const WatchedStore &store) const;
 	bool giveOne(WatchedStore &store, int64_t wokeNs);
 	bool settle(WatchedStore &store, ReadyRange &range, int errnum, int64_t wokeNs);
 	int sendExtend(const WatchedStore &store, const ReadyRange &range);

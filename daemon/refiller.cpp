@@ -4,6 +4,7 @@
 
 #include "refiller.h"
 
+#include "ops/step.h"
 #include "ops/store.h"
 #include "util/units.h"
 
@@ -25,37 +26,18 @@ constexpr int64_t lookEveryWhenShort = 10 * second;
 // After a change among the dm devices: until then others of it have happened too.
 constexpr int64_t lookAfterChange = 10 * second;
 
-// 1, 2, 4 ... 60 s, for ever.
-int64_t backOff(unsigned failures)
-{
-	return std::min<int64_t>(60, int64_t{1} << std::min(failures, 6U)) * second;
-}
-
 } // namespace
 
-std::string_view word(Supply::State state)
-{
-	switch (state) {
-	case Supply::State::Ok:
-		return "ok";
-	case Supply::State::Full:
-		return "full";
-	case Supply::State::Failed:
-		return "failed";
-	case Supply::State::Unknown:
-		break;
-	}
-	return "unknown";
-}
-
 Refiller::Refiller(Carver &carver, Reserve &reserve, Notices &notices, Opener opener)
-	: carver_(carver), reserve_(reserve), notices_(notices), opener_(std::move(opener))
+	: carver_(carver), reserve_(reserve), notices_(notices), opener_(std::move(opener)),
+	  spares_(reserve, notices)
 {
 }
 
 void Refiller::configure(const Config &config)
 {
 	config_ = config;
+	spares_.setLimits(config.minRangeSize, int64_t{config.returnAfterMs} * 1'000'000);
 	chooseSupplies();
 	volumesDue_ = suppliesDue_ = 0;
 }
@@ -65,19 +47,26 @@ bool Refiller::step(int64_t nowNs, const Surroundings &surroundings)
 	bool more = false;
 
 	surroundings_ = surroundings;
-	if (const auto reply = carver_.takeReply(); reply && asked_)
+	spares_.look(nowNs, surroundings);
+	if (const auto reply = carver_.takeReply(); reply && asked_) {
 		more = take(*reply, nowNs);
+		ops::step("answer taken");
+	}
 	if (carver_.busy())
 		return more;
 
 	chooseSupplies();
 	// Nobody said where to carve from and there is nobody to carve for.
 	const bool idle = !config_.supplies && !surroundings_.anyStore;
-	wanted_ = idle || supplies_.empty() ? 0 : config_.reserveRanges;
+	wanted_ = idle || common_.empty() ? 0 : config_.reserveRanges;
+	for (Supply &supply : supplies_)
+		spares_.describe(supply);
 	tellShortage();
 	asked_ = decide(nowNs);
-	if (asked_)
+	if (asked_) {
+		ops::step("about to ask");
 		carver_.ask(*asked_);
+	}
 	return more;
 }
 
@@ -86,10 +75,10 @@ int64_t Refiller::nextStep() const
 {
 	if (carver_.busy())
 		return INT64_MAX;
-	int64_t next = volumesDue_;
-	if (!supplies_.empty() && resynced_)
+	int64_t next = std::min(volumesDue_, spares_.nextStep());
+	if (anyGroup() && resynced_)
 		next = std::min(next, suppliesDue_);
-	if (resynced_ && suppliesKnown_ && reserve_.readyCount() < wanted_)
+	if (resynced_ && suppliesKnown_ && isShort())
 		for (size_t i = 0; i < supplies_.size(); i++)
 			if (pieceOf(i, INT64_MAX))
 				next = std::min(next, supplies_[i].notBefore);
@@ -105,7 +94,9 @@ void Refiller::lookSoon(int64_t nowNs)
 void Refiller::left(const std::vector<ReadyRange> &ranges, int64_t nowNs)
 {
 	for (const ReadyRange &range : ranges)
-		if (range.state == ReadyRange::State::Refused)
+		if (range.isDevice())
+			spares_.left(range, nowNs);
+		else if (range.state == ReadyRange::State::Refused)
 			unusedSince_[range.name()] = nowNs;
 }
 
@@ -123,20 +114,26 @@ std::string Refiller::volumeName(dm::DeviceNumber number) const
 	return found == volumes_.end() ? std::string() : found->second.name();
 }
 
-// The configured ones, or those that stores have ranges from.
+// The configured ones, or those that stores have ranges from; then those that stores
+// have for themselves.
 void Refiller::chooseSupplies()
 {
-	std::vector<std::string> names;
-
 	if (config_.supplies) {
-		names = *config_.supplies;
+		common_ = *config_.supplies;
 	} else {
 		std::set<std::string> used;
 		for (const auto &[number, store] : surroundings_.ranges)
-			if (const auto volume = volumes_.find(number); volume != volumes_.end())
+			if (const auto volume = volumes_.find(number);
+			    volume != volumes_.end() && !config_.ownSuppliesOf(store))
 				used.insert(volume->second.vg);
-		names.assign(used.begin(), used.end());
+		common_.assign(used.begin(), used.end());
 	}
+	std::vector<std::string> names = common_;
+	for (const std::string &store : surroundings_.stores)
+		if (const auto *own = config_.ownSuppliesOf(store))
+			for (const std::string &name : *own)
+				if (std::ranges::find(names, name) == names.end())
+					names.push_back(name);
 	if (std::ranges::equal(names, supplies_, {}, {}, &Supply::vg))
 		return;
 
@@ -157,6 +154,7 @@ void Refiller::chooseSupplies()
 	for (const Supply &supply : supplies_)
 		names.push_back(supply.vg);
 	reserve_.rank(names);
+	spares_.choose(supplies_);
 	if (suppliesKnown_)
 		judgeSupplies();
 }
@@ -165,10 +163,12 @@ std::optional<CarverRequest> Refiller::decide(int64_t nowNs)
 {
 	CarverRequest request;
 
+	// A proof is quick, but what stands before the device is to be given before it.
+	if (auto proof = spares_.decide(nowNs); proof && rankOf(proof->pv) < carveRank(nowNs))
+		return proof;
 	if (!resynced_ && nowNs < volumesDue_)
 		return {}; // without knowing the leftovers nothing is carved
-	const bool isShort = reserve_.readyCount() < wanted_;
-	if (resynced_ && suppliesKnown_ && isShort) {
+	if (resynced_ && suppliesKnown_ && isShort()) {
 		if (const auto piece = nextPiece(nowNs)) {
 			request.kind = CarverRequest::Kind::Carve;
 			request.vg = supplies_[piece->supply].vg;
@@ -183,7 +183,7 @@ std::optional<CarverRequest> Refiller::decide(int64_t nowNs)
 		request.kind = CarverRequest::Kind::Volumes;
 		return request;
 	}
-	if (nowNs >= suppliesDue_ && !supplies_.empty() && resynced_) {
+	if (nowNs >= suppliesDue_ && anyGroup() && resynced_) {
 		request.kind = CarverRequest::Kind::Supplies;
 		return request;
 	}
@@ -213,23 +213,34 @@ std::optional<CarverRequest> Refiller::decideRemoval()
 		toRemove_.pop_back();
 		return request;
 	}
-	const size_t most = wanted_ == 0 ? 0 : config_.reserveMaxRanges;
 	ReadyRange surplus;
-	if (!resynced_ || surroundings_.starving || reserve_.readyCount() <= most ||
-	    !reserve_.takeSurplus(surplus))
+	if (!resynced_ || surroundings_.starving ||
+	    !reserve_.takeSurplus(surplus,
+				  [this](const ReadyRange &range) { return mayGo(range); }))
 		return {};
+	ops::step("volume taken from the reserve");
 	request.vg = surplus.vg;
 	request.lv = surplus.lv;
 	return request; // it is closed here, otherwise LVM could not remove it
 }
 
+// The demand that has least ready comes first, in the order of its own list.
 std::optional<Refiller::Piece> Refiller::nextPiece(int64_t nowNs) const
 {
-	const size_t first = config_.policy == Policy::Spread ? turn_ : 0;
+	for (const Demand &demand : unmetDemands()) {
+		const size_t count = demand.supplies.size();
+		const size_t first = config_.policy == Policy::Spread ? turn_ % count : 0;
 
-	for (size_t i = 0; i < supplies_.size(); i++)
-		if (auto piece = pieceOf((first + i) % supplies_.size(), nowNs))
-			return piece;
+		for (size_t i = 0; i < count; i++) {
+			const auto supply = std::ranges::find(
+				supplies_, demand.supplies[(first + i) % count], &Supply::vg);
+			if (supply == supplies_.end())
+				continue;
+			if (auto piece =
+				    pieceOf(static_cast<size_t>(supply - supplies_.begin()), nowNs))
+				return piece;
+		}
+	}
 	return {};
 }
 
@@ -240,12 +251,13 @@ std::optional<Refiller::Piece> Refiller::pieceOf(size_t index, int64_t nowNs) co
 	const Supply &supply = supplies_[index];
 	const auto group = groups_.find(supply.vg);
 
-	if (group == groups_.end() || group->second.extent == 0 || supply.notBefore > nowNs)
+	if (group == groups_.end() || group->second.extent == 0 || supply.notBefore > nowNs ||
+	    group->second.partial)
 		return {};
 	const uint64_t extent = group->second.extent;
 	const uint64_t size = (config_.rangeSize + extent - 1) / extent * extent;
 	const uint64_t free = group->second.free;
-	const uint64_t spare = free > config_.leaveFree ? free - config_.leaveFree : 0;
+	const uint64_t spare = free - std::min(free, config_.leaveFreeOf(supply.vg));
 
 	std::optional<Piece> best;
 	std::tuple<bool, uint64_t, uint64_t> bestMerit;
@@ -282,6 +294,9 @@ bool Refiller::take(const CarverReply &reply, int64_t nowNs)
 	case CarverRequest::Kind::Remove:
 		takeRemoved(reply, nowNs);
 		break;
+	case CarverRequest::Kind::Prove:
+		more = spares_.take(*asked_, reply, carver_.takeClaimed(), nowNs);
+		break;
 	}
 	asked_.reset();
 	return more;
@@ -298,7 +313,7 @@ bool Refiller::takeVolumes(const CarverReply &reply, int64_t nowNs)
 	lookFailures_ = 0;
 	volumesDue_ = nowNs + lookEvery;
 	volumes_.clear();
-	names_.clear();
+	const std::set<std::string> before = std::exchange(names_, {});
 	toRemove_.clear();
 	for (const CarvedVolume &volume : reply.volumes) {
 		names_.insert(volume.name());
@@ -308,9 +323,10 @@ bool Refiller::takeVolumes(const CarverReply &reply, int64_t nowNs)
 
 	bool more = false;
 	const bool first = !std::exchange(resynced_, true);
+	dropPartial(reply);
 	for (const CarvedVolume &volume : reply.volumes)
 		more = settle(volume, first, nowNs) || more;
-	dropVanished(reply);
+	dropVanished(reply, before);
 	return more;
 }
 
@@ -324,6 +340,8 @@ bool Refiller::settle(const CarvedVolume &volume, bool first, int64_t nowNs)
 		unusedSince_.erase(name);
 		return false;
 	}
+	if (volume.partial)
+		return false; // told by dropPartial()
 	const int64_t since = unusedSince_.try_emplace(name, nowNs).first->second;
 	const int64_t ripe = since + int64_t{config_.returnAfterMs} * 1'000'000;
 	const bool atOnce = first && volume.ours && volume.number;
@@ -342,11 +360,12 @@ bool Refiller::settle(const CarvedVolume &volume, bool first, int64_t nowNs)
 
 bool Refiller::adopt(const CarvedVolume &volume)
 {
-	Result<Fd> open = opener_(volume);
+	Result<ClaimedDevice> open = opener_(volume);
 	if (!open) {
 		notices_.wrong("range " + volume.name(), open.error().message());
 		return false;
 	}
+	ops::step("volume claimed");
 	notices_.right("range " + volume.name());
 
 	ReadyRange range;
@@ -357,14 +376,16 @@ bool Refiller::adopt(const CarvedVolume &volume)
 	range.disks = volume.disks;
 	range.vg = volume.vg;
 	range.lv = volume.lv;
-	range.open = std::move(*open);
+	range.open = std::move(open->open);
+	range.claimed = open->claim.valid();
+	range.claim = std::move(open->claim);
 	range.rank = static_cast<unsigned>(std::ranges::find(supplies_, volume.vg, &Supply::vg) -
 					   supplies_.begin());
 	return reserve_.add(std::move(range));
 }
 
 // Ready ranges whose LV is gone although we hold it open: nothing to give.
-void Refiller::dropVanished(const CarverReply &reply)
+void Refiller::dropVanished(const CarverReply &reply, const std::set<std::string> &before)
 {
 	std::set<dm::DeviceNumber> there;
 	for (const CarvedVolume &volume : reply.volumes)
@@ -373,11 +394,25 @@ void Refiller::dropVanished(const CarverReply &reply)
 	for (const ReadyRange &gone : reserve_.takeOthers(there))
 		notices_.event(model::Severity::Warning, "reserve", "",
 			       gone.name() + " was in reserve and is no longer there");
-	std::erase_if(unusedSince_, [&](const auto &entry) {
-		return std::ranges::none_of(reply.volumes, [&](const CarvedVolume &volume) {
-			return volume.name() == entry.first;
-		});
-	});
+	std::erase_if(unusedSince_,
+		      [&](const auto &entry) { return !names_.contains(entry.first); });
+	for (const std::string &name : before)
+		if (!names_.contains(name))
+			notices_.right("range " + name);
+}
+
+// A range on a disk that is not there would be of no use to a store.
+void Refiller::dropPartial(const CarverReply &reply)
+{
+	for (const CarvedVolume &volume : reply.volumes) {
+		if (!volume.partial || !volume.number ||
+		    surroundings_.ranges.contains(*volume.number))
+			continue;
+		(void)reserve_.takeWhere(
+			[&](const ReadyRange &range) { return range.number == *volume.number; });
+		notices_.wrong("range " + volume.name(),
+			       "a physical volume below it is missing: it is not given to a store");
+	}
 }
 
 void Refiller::takeSupplies(const CarverReply &reply, int64_t nowNs)
@@ -398,16 +433,14 @@ void Refiller::takeSupplies(const CarverReply &reply, int64_t nowNs)
 	suppliesDue_ = nowNs + (exhausted() ? lookEveryWhenShort : lookEvery);
 }
 
-// The reserve is short and there is nothing to fill it from.
-bool Refiller::exhausted() const
-{
-	return reserve_.readyCount() < wanted_ && !nextPiece(INT64_MAX);
-}
-
 void Refiller::lookFailed(const CarverReply &reply)
 {
 	lookFailures_++;
-	notices_.wrong("lvm", reply.why);
+	// Who has devices only, and no LVM, lacks nothing.
+	if (reply.errnum == ENOENT && !anyGroup())
+		notices_.right("lvm");
+	else
+		notices_.wrong("lvm", reply.why);
 }
 
 // State and carvable space of each supply, from what was looked up last.
@@ -417,15 +450,21 @@ void Refiller::judgeSupplies()
 		Supply &supply = supplies_[i];
 		const auto group = groups_.find(supply.vg);
 
-		if (group == groups_.end()) {
+		if (isDeviceSupply(supply.vg))
+			continue;
+		if (group == groups_.end() || group->second.partial) {
 			supply.state = Supply::State::Failed;
 			supply.size = supply.carvable = 0;
-			supply.problem = "there is no volume group of this name";
+			supply.problem = group == groups_.end()
+						 ? "there is no volume group of this name"
+						 : "a physical volume of it is missing. Bring it "
+						   "back, or run \"vgreduce --removemissing " +
+							   supply.vg + "\"";
 			notices_.wrong("supply " + supply.vg, supply.problem);
 			continue;
 		}
 		const uint64_t free = group->second.free;
-		const uint64_t spare = free > config_.leaveFree ? free - config_.leaveFree : 0;
+		const uint64_t spare = free - std::min(free, config_.leaveFreeOf(supply.vg));
 		const bool fits = pieceOf(i, INT64_MAX).has_value();
 		supply.size = group->second.size;
 		supply.carvable = fits ? spare : 0;
@@ -513,7 +552,13 @@ void Refiller::takeRemoved(const CarverReply &reply, int64_t nowNs)
 
 void Refiller::tellShortage()
 {
-	const bool nothingLeft = suppliesKnown_ && surroundings_.starving && !nextPiece(INT64_MAX);
+	const bool known = suppliesKnown_ || !anyGroup();
+	const bool nothingLeft = known && surroundings_.starving && !nextPiece(INT64_MAX);
+
+	if (known && exhausted())
+		notices_.wrong("reserve", shortage());
+	else
+		notices_.right("reserve");
 
 	if (nothingLeft && !toldShortage_)
 		notices_.event(model::Severity::Critical, "supply", "",

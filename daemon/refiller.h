@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Refiller: the cold path's head.  Decides what the carver does next, so that the
-// reserve is never empty while any supply has space.
+// reserve is never empty while any supply has space.  Devices among the supplies are
+// the work of spares.h.
 //
 // It remembers nothing that it could not find out again: what LVs there are is asked
 // of LVM, who uses them of the kernel.  An LV with the tag that is no range of a
@@ -15,6 +16,8 @@
 #include "config.h"
 #include "notices.h"
 #include "reserve.h"
+#include "spares.h"
+#include "supply.h"
 
 #include <cstdint>
 #include <functional>
@@ -26,36 +29,18 @@
 
 namespace snapdiff::daemon {
 
-// What the refiller has to know of the stores.
-struct Surroundings
+// A list of supplies, and how many carved ranges of it are kept ready.
+struct Demand
 {
-	std::map<dm::DeviceNumber, std::string> ranges; // device of a range -> its store
-	Disks originDisks;
-	bool anyStore = false;
-	bool starving = false;
+	std::vector<std::string> supplies;
+	unsigned ranges = 0;
 };
-
-struct Supply
-{
-	enum class State { Unknown, Ok, Full, Failed };
-
-	std::string vg;
-	State state = State::Unknown;
-	uint64_t size = 0;
-	uint64_t carvable = 0;
-	std::string problem;
-
-	unsigned failures = 0; // in a row
-	int64_t notBefore = 0;
-};
-
-std::string_view word(Supply::State state);
 
 class Refiller
 {
 public:
-	// Opens the device of an LV that becomes reserve.
-	using Opener = std::function<Result<Fd>(const CarvedVolume &)>;
+	// Opens and claims the device of an LV that becomes reserve.
+	using Opener = std::function<Result<ClaimedDevice>(const CarvedVolume &)>;
 
 	Refiller(Carver &carver, Reserve &reserve, Notices &notices, Opener opener);
 
@@ -76,7 +61,10 @@ public:
 
 	const std::vector<Supply> &supplies() const { return supplies_; }
 	uint64_t carvableSectors() const;
-	unsigned wanted() const { return wanted_; }
+	uint64_t carvableSectors(const SupplyOrder &order) const;
+
+	// The ranges that are to be ready, with the devices that are.
+	unsigned wanted() const;
 
 	// The LVs have been asked for, so that leftovers are known.
 	bool resynced() const { return resynced_; }
@@ -98,19 +86,29 @@ private:
 	std::optional<Piece> pieceOf(size_t supply, int64_t nowNs) const;
 	std::string freeName(const std::string &vg) const;
 	bool exhausted() const;
+	std::vector<Demand> demands() const;
+	size_t readyOf(const Demand &demand) const;
+	std::vector<Demand> unmetDemands() const;
+	bool isShort() const { return !unmetDemands().empty(); }
+	bool mayGo(const ReadyRange &range) const;
+	bool anyGroup() const;
+	size_t rankOf(const std::string &supply) const;
+	size_t carveRank(int64_t nowNs) const;
 	bool take(const CarverReply &reply, int64_t nowNs);
 	bool takeVolumes(const CarverReply &reply, int64_t nowNs);
 	void takeSupplies(const CarverReply &reply, int64_t nowNs);
 	bool takeCarved(const CarverReply &reply, int64_t nowNs);
 	void takeRemoved(const CarverReply &reply, int64_t nowNs);
 	bool settle(const CarvedVolume &volume, bool first, int64_t nowNs);
-	void dropVanished(const CarverReply &reply);
+	void dropVanished(const CarverReply &reply, const std::set<std::string> &before);
+	void dropPartial(const CarverReply &reply);
 	bool adopt(const CarvedVolume &volume);
 	void lookFailed(const CarverReply &reply);
 	void supplyFailed(Supply &supply, const CarverReply &reply, int64_t nowNs);
 	void chooseSupplies();
 	void judgeSupplies();
 	void tellShortage();
+	std::string shortage() const;
 
 	Carver &carver_;
 	Reserve &reserve_;
@@ -123,6 +121,9 @@ private:
 	size_t askedSupply_ = 0;
 
 	std::vector<Supply> supplies_;
+	std::vector<std::string>
+		common_; // of them, those for all stores without a list of their own
+	Spares spares_;
 	std::map<std::string, SupplyGroup, std::less<>> groups_;
 	std::vector<SupplyDisk> disks_;
 	std::map<dm::DeviceNumber, CarvedVolume> volumes_;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include <fcntl.h>
+
 namespace snapdiff::daemon {
 
 void Disks::add(dm::DeviceNumber disk)
@@ -32,6 +34,32 @@ bool Disks::operator==(const Disks &other) const
 	return std::ranges::equal(all(), other.all());
 }
 
+bool ReadyRange::claimAgain()
+{
+	if (!claimed || claim.valid())
+		return true;
+	// Not by its path, which may lead elsewhere by now.
+	Result<Fd> again =
+		Fd::open("/proc/self/fd/" + std::to_string(open.get()), O_RDONLY | O_EXCL);
+	if (!again)
+		return false;
+	claim = std::move(*again);
+	return true;
+}
+
+unsigned SupplyOrder::rankOf(const ReadyRange &range) const
+{
+	for (size_t i = 0; i < names.size(); i++)
+		if (names[i] == range.vg)
+			return listed ? static_cast<unsigned>(i) : never;
+	return listed ? never : range.rank;
+}
+
+bool SupplyOrder::allows(std::string_view supply) const
+{
+	return (std::ranges::find(names, supply) != names.end()) == listed;
+}
+
 bool Reserve::add(ReadyRange range)
 {
 	if (ranges_.size() == most || has(range.number))
@@ -48,9 +76,12 @@ ReadyRange *Reserve::choose(const Wish &wish)
 	for (ReadyRange &range : ranges_) {
 		if (range.state != ReadyRange::State::Ready)
 			continue;
+		const unsigned rank = wish.supplies ? wish.supplies->rankOf(range) : range.rank;
+		if (rank == SupplyOrder::never || (range.isDevice() && range.length > wish.room))
+			continue;
 		const bool shared = wish.avoid && range.disks.meets(*wish.avoid);
 		const bool again = wish.hasLastGroup && range.group == wish.lastGroup;
-		const uint64_t order = wish.spread ? uint64_t{again} : range.rank;
+		const uint64_t order = wish.spread ? uint64_t{again} : rank;
 		const uint64_t cost = (uint64_t{shared} << 40) + order;
 		if (!best || cost < bestCost) {
 			best = &range;
@@ -76,6 +107,9 @@ static std::vector<ReadyRange> takeIf(std::vector<ReadyRange> &ranges, Predicate
 
 std::vector<ReadyRange> Reserve::collect()
 {
+	for (ReadyRange &range : ranges_)
+		if (range.state == ReadyRange::State::Ready && !range.claimAgain())
+			range.state = ReadyRange::State::Refused;
 	return takeIf(ranges_, [](const ReadyRange &range) {
 		return range.state != ReadyRange::State::Ready;
 	});
@@ -83,17 +117,25 @@ std::vector<ReadyRange> Reserve::collect()
 
 std::vector<ReadyRange> Reserve::takeOthers(const std::set<dm::DeviceNumber> &these)
 {
-	return takeIf(ranges_, [&](const ReadyRange &range) {
-		return range.state == ReadyRange::State::Ready && !these.contains(range.number);
+	return takeWhere([&](const ReadyRange &range) {
+		return !range.isDevice() && !these.contains(range.number);
 	});
 }
 
-bool Reserve::takeSurplus(ReadyRange &range)
+std::vector<ReadyRange> Reserve::takeWhere(const Condition &condition)
+{
+	return takeIf(ranges_, [&](const ReadyRange &range) {
+		return range.state == ReadyRange::State::Ready && condition(range);
+	});
+}
+
+bool Reserve::takeSurplus(ReadyRange &range, const Condition &mayGo)
 {
 	size_t last = ranges_.size();
 
 	for (size_t i = 0; i < ranges_.size(); i++) {
-		if (ranges_[i].state != ReadyRange::State::Ready)
+		if (ranges_[i].state != ReadyRange::State::Ready || ranges_[i].isDevice() ||
+		    (mayGo && !mayGo(ranges_[i])))
 			continue;
 		if (last == ranges_.size() || ranges_[i].rank >= ranges_[last].rank)
 			last = i;
@@ -123,6 +165,15 @@ uint64_t Reserve::readySectors() const
 	uint64_t sum = 0;
 	for (const ReadyRange &range : ranges_)
 		if (range.state == ReadyRange::State::Ready)
+			sum += range.length;
+	return sum;
+}
+
+uint64_t Reserve::readySectors(const SupplyOrder &supplies) const
+{
+	uint64_t sum = 0;
+	for (const ReadyRange &range : ranges_)
+		if (range.state == ReadyRange::State::Ready && supplies.allows(range.vg))
 			sum += range.length;
 	return sum;
 }

@@ -133,7 +133,7 @@ bool Stores::watchOne(const dm::Device &device)
 		notices_.wrong("store " + device.name, "there are too many stores");
 		return isNew;
 	}
-	watched->maxSize = config_.maxSizeOf(device.name).value_or(UINT64_MAX);
+	applySupplies(*watched, device.name);
 	notices_.event(model::Severity::Ok, "store-added", device.name,
 		       "store " + device.name + (first_ ? " is there" : " was made"));
 	return true;
@@ -217,6 +217,13 @@ std::string Stores::nameOf(dm::DeviceNumber number) const
 	return known != names_.end() ? known->second : number.text();
 }
 
+void Stores::applySupplies(WatchedStore &watched, const std::string &name) const
+{
+	watched.maxSize = config_.maxSizeOf(name).value_or(UINT64_MAX);
+	if (SupplyOrder order = orderFor(config_, name); order != watched.supplies)
+		watched.supplies = std::move(order);
+}
+
 // The kernel keeps the low-water mark; the configuration says what it is to be.
 void Stores::applyConfig(Known &known)
 {
@@ -224,7 +231,7 @@ void Stores::applyConfig(Known &known)
 	const auto lowWater = config_.lowWaterOf(name);
 
 	if (WatchedStore *watched = extender_.find(known.store.number))
-		watched->maxSize = config_.maxSizeOf(name).value_or(UINT64_MAX);
+		applySupplies(*watched, name);
 	if (!lowWater || *lowWater == known.store.summary.lowWater)
 		return;
 	const auto done = dm::storeMessage(context_.dm, name,
@@ -261,6 +268,7 @@ Surroundings Stores::surroundings(int64_t nowNs, bool fresh)
 	if (fresh)
 		refresh(nowNs);
 	for (const auto &[name, known] : stores_) {
+		around.stores.insert(name);
 		for (const model::Range &range : known.store.ranges)
 			around.ranges[range.status.dev] = name;
 	}
@@ -279,16 +287,16 @@ Disks Stores::originDisks() const
 	return disks;
 }
 
-std::vector<StorePicture> Stores::pictures(uint64_t reserve, uint64_t carvable) const
+std::vector<StorePicture> Stores::pictures(const Offers &offers) const
 {
 	std::vector<StorePicture> all;
 	for (const auto &[name, known] : stores_)
 		if (known.read)
-			all.push_back(picture(known, reserve, carvable));
+			all.push_back(picture(known, offers(orderFor(config_, name))));
 	return all;
 }
 
-StorePicture Stores::picture(const Known &known, uint64_t reserve, uint64_t carvable) const
+StorePicture Stores::picture(const Known &known, const Offer &offer) const
 {
 	const model::Store &store = known.store;
 	const uint64_t limit = config_.maxSizeOf(store.name).value_or(UINT64_MAX);
@@ -306,8 +314,8 @@ StorePicture Stores::picture(const Known &known, uint64_t reserve, uint64_t carv
 	shown.discardPolicy = word(store.discard);
 	shown.buffered = store.buffered;
 	shown.memoryBytes = store.memoryBytes;
-	shown.reserveSectors = std::min(reserve, room);
-	shown.carvableSectors = std::min(carvable, room - shown.reserveSectors);
+	shown.reserveSectors = std::min(offer.reserve, room);
+	shown.carvableSectors = std::min(offer.carvable, room - shown.reserveSectors);
 	shown.fillRateShort = known.forecast.shortRate().value_or(-1);
 	shown.fillRateLong = known.forecast.longRate().value_or(-1);
 

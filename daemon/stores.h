@@ -65,8 +65,15 @@ public:
 	size_t count() const { return stores_.size(); }
 	uint64_t lastLookUs() const { return lastLookUs_; }
 
-	// For every store, what the supply has for all of them together.
-	std::vector<StorePicture> pictures(uint64_t reserve, uint64_t carvable) const;
+	// What there is for a store, shared with all that may have it too.
+	struct Offer
+	{
+		uint64_t reserve = 0;  // sectors
+		uint64_t carvable = 0; // sectors
+	};
+	using Offers = std::function<Offer(const SupplyOrder &)>;
+
+	std::vector<StorePicture> pictures(const Offers &offers) const;
 
 private:
 	struct Known
@@ -86,7 +93,8 @@ private:
 	std::string nameOf(dm::DeviceNumber number) const;
 	void applyConfig(Known &known);
 	void findOriginDisks();
-	StorePicture picture(const Known &known, uint64_t reserve, uint64_t carvable) const;
+	void applySupplies(WatchedStore &watched, const std::string &name) const;
+	StorePicture picture(const Known &known, const Offer &offer) const;
 
 	ops::Context &context_;
 	Extender &extender_;

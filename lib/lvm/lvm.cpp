@@ -28,7 +28,7 @@ static constexpr const char *quietConfig = "backup{backup=0 archive=0}";
 
 static constexpr const char *volumeFields =
 	"vg_name,lv_name,lv_size,lv_active,lv_kernel_major,lv_kernel_minor,lv_path,lv_dm_path,"
-	"lv_tags,devices";
+	"lv_tags,lv_health_status,devices";
 
 bool Volume::hasTag(std::string_view tag) const
 {
@@ -73,6 +73,9 @@ Result<Finished> Lvm::run(std::vector<std::string> argv) const
 Result<Finished> Lvm::run(const Command &command) const
 {
 	Result<Finished> finished = runner_.run(command);
+	if (!finished && finished.error().errnum() == ETIMEDOUT)
+		return std::move(finished).error().advise(
+			"See whether another lvm holds a lock, and whether all disks answer.");
 	if (!finished && finished.error().errnum() == ENOENT)
 		return std::move(finished)
 			.error()

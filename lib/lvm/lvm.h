@@ -38,6 +38,7 @@ struct Volume
 	std::string name;
 	uint64_t sizeBytes = 0;
 	bool active = false;
+	bool partial = false;			// a PV below it is missing
 	std::optional<dm::DeviceNumber> number; // while active
 	std::string path;			// /dev/VG/LV
 	std::string dmPath;			// /dev/mapper/VG-LV

@@ -36,6 +36,12 @@ public:
 		return {};
 	}
 
+	// Empty if it is not there.
+	std::string optionalText(const char *field)
+	{
+		return row_.contains(field) ? text(field) : std::string();
+	}
+
 	uint64_t number(const char *field)
 	{
 		const std::string digits = text(field);
@@ -156,6 +162,7 @@ Result<std::vector<Volume>> parseVolumes(std::string_view text)
 		volume.name = row.text("lv_name");
 		volume.sizeBytes = row.number("lv_size");
 		volume.active = row.text("lv_active") == "active";
+		volume.partial = row.optionalText("lv_health_status") == "partial";
 		volume.path = row.text("lv_path");
 		volume.dmPath = row.text("lv_dm_path");
 		volume.tags = row.list("lv_tags");

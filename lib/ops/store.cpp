@@ -43,10 +43,9 @@ std::string joined(const std::vector<std::string> &items, std::string_view glue)
 }
 
 // The live devices that are origins now, so that no range ends up on one of them.
-Result<std::set<dm::DeviceNumber>> liveOrigins(Context &context)
+Result<std::set<dm::DeviceNumber>> liveOrigins(dm::DeviceMapper &dm)
 {
-	Result<std::vector<dm::Device>> devices =
-		dm::devicesOfTarget(context.dm, SNAPDIFF_TARGET_ORIGIN);
+	Result<std::vector<dm::Device>> devices = dm::devicesOfTarget(dm, SNAPDIFF_TARGET_ORIGIN);
 	if (!devices)
 		return std::move(devices).error();
 	std::set<dm::DeviceNumber> numbers;
@@ -105,10 +104,7 @@ private:
 
 Result<Offer> Gatherer::offer(const probe::BlockDevice &device, const std::string &name)
 {
-	const Result<std::set<dm::DeviceNumber>> origins = liveOrigins(context_);
-	if (!origins)
-		return origins.error();
-	if (Result<> done = checkBelow(device.number, *origins, name); !done)
+	if (Result<> done = checkNotOnOrigin(context_.dm, device.number, name); !done)
 		return std::move(done).error();
 	const Result<std::vector<dm::DeviceNumber>> disks = probe::disksOf(device.number);
 	if (!disks)
@@ -276,6 +272,12 @@ Result<> makeRoom(Context &context, const std::string &name)
 uint64_t defaultStoreBytes(uint64_t originBytes, uint64_t freeBytes)
 {
 	return std::min(freeBytes, std::max(originBytes / 5, 256 * mib));
+}
+
+Result<> checkNotOnOrigin(dm::DeviceMapper &dm, dm::DeviceNumber number, const std::string &name)
+{
+	const Result<std::set<dm::DeviceNumber>> origins = liveOrigins(dm);
+	return origins ? checkBelow(number, *origins, name) : Result<>(origins.error());
 }
 
 uint32_t groupNumber(const std::vector<dm::DeviceNumber> &disks)

@@ -57,6 +57,10 @@ Result<std::vector<std::string>> removeStore(Context &context, const model::Stor
 // free: a fifth of the origins, at least 256 MiB, at most what is free.
 uint64_t defaultStoreBytes(uint64_t originBytes, uint64_t freeBytes);
 
+// COW that ends up on an origin would wait for itself: fails if this device is or lies on
+// an attached origin, whatever is between them.
+Result<> checkNotOnOrigin(dm::DeviceMapper &dm, dm::DeviceNumber number, const std::string &name);
+
 // The number that stands for the disks below a device (the smallest of them).
 uint32_t groupNumber(const std::vector<dm::DeviceNumber> &disks);
 

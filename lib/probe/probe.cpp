@@ -4,7 +4,7 @@
 
 #include "probe/probe.h"
 
-#include "probe/mounts.h"
+#include "probe/users.h"
 #include "util/fd.h"
 #include "util/text.h"
 
@@ -201,51 +201,17 @@ static std::string article(std::string_view word)
 	return word.empty() || vowels.find(word[0]) == vowels.npos ? "a" : "an";
 }
 
-static void addContent(const std::string &path, std::vector<std::string> &reasons)
+std::optional<std::string> describeContent(const std::string &path)
 {
 	const Result<Content> content = contentOf(path);
 	if (!content)
-		reasons.push_back("cannot be looked into: " + content.error().why());
-	else if (content->usage == "filesystem")
-		reasons.push_back(fmt::format("holds {} {} file system", article(content->type),
-					      content->type));
-	else if (!content->empty())
-		reasons.push_back(fmt::format("holds {} signature", content->type));
-}
-
-static std::string nameOf(dm::DeviceNumber number)
-{
-	const Result<BlockDevice> device = blockDevice(number);
-	if (!device)
-		return number.text();
-	return device->dmName.empty() ? device->kernelName : device->dmName;
-}
-
-static Result<> addUsers(const BlockDevice &device, std::vector<std::string> &reasons)
-{
-	const Result<std::vector<Mount>> mounted = mounts();
-	const Result<std::vector<std::string>> swapped = swaps();
-	const Result<std::vector<dm::DeviceNumber>> holders = holdersOf(device.number);
-	if (!mounted)
-		return mounted.error();
-	if (!swapped)
-		return swapped.error();
-	if (!holders)
-		return holders.error();
-
-	for (const Mount &mount : *mounted) {
-		if (mount.number == device.number)
-			reasons.push_back("is mounted on " + printable(mount.target));
-	}
-	for (const std::string &path : *swapped) {
-		struct stat info = {};
-		if (stat(path.c_str(), &info) == 0 && S_ISBLK(info.st_mode) &&
-		    dm::DeviceNumber::from(info.st_rdev) == device.number)
-			reasons.emplace_back("is used as swap");
-	}
-	for (const dm::DeviceNumber &holder : *holders)
-		reasons.push_back("is used by " + nameOf(holder));
-	return {};
+		return "cannot be looked into: " + content.error().why();
+	if (content->usage == "filesystem")
+		return fmt::format("holds {} {} file system", article(content->type),
+				   content->type);
+	if (!content->empty())
+		return fmt::format("holds {} signature", content->type);
+	return std::nullopt;
 }
 
 Result<std::vector<std::string>> reasonsAgainstUse(const std::string &path)
@@ -254,11 +220,12 @@ Result<std::vector<std::string>> reasonsAgainstUse(const std::string &path)
 	if (!device)
 		return std::move(device).error();
 
-	std::vector<std::string> reasons;
+	Result<std::vector<std::string>> used = usersOf(*device);
+	if (!used)
+		return used;
+	std::vector<std::string> reasons = std::move(*used);
 	if (device->readOnly)
-		reasons.emplace_back("is read-only");
-	if (Result<> done = addUsers(*device, reasons); !done)
-		return std::move(done).error();
+		reasons.insert(reasons.begin(), "is read-only");
 	// What is in use may not even be opened, and its content says nothing new.
 	if (!reasons.empty())
 		return reasons;
@@ -267,8 +234,8 @@ Result<std::vector<std::string>> reasonsAgainstUse(const std::string &path)
 		reasons.push_back(exclusive.error().errnum() == EBUSY
 					  ? "is in use"
 					  : "cannot be opened: " + exclusive.error().why());
-	else
-		addContent(path, reasons);
+	else if (std::optional<std::string> content = describeContent(path))
+		reasons.push_back(std::move(*content));
 	return reasons;
 }
 

@@ -44,6 +44,9 @@ Result<BlockDevice> blockDevice(dm::DeviceNumber number);
 // Nothing found: an empty Content.  Several things found: EEXIST.
 Result<Content> contentOf(const std::string &path);
 
+// "holds an ext4 file system"; nothing: nothing is known to be there.
+std::optional<std::string> describeContent(const std::string &path);
+
 // Devices that lie on this one (sysfs holders), and that this one lies on (slaves).
 Result<std::vector<dm::DeviceNumber>> holdersOf(dm::DeviceNumber number);
 Result<std::vector<dm::DeviceNumber>> slavesOf(dm::DeviceNumber number);

@@ -41,6 +41,7 @@ TEST(CarverText, RequestsComeBackAsTheyWere)
 		     CarverRequest{CarverRequest::Kind::Supplies, "", "", 0, ""},
 		     CarverRequest{CarverRequest::Kind::Carve, "vg0", "", 65536, "/dev/sda"},
 		     CarverRequest{CarverRequest::Kind::Remove, "vg0", "snapdiff.3", 0, ""},
+		     CarverRequest{CarverRequest::Kind::Prove, "", "", 8192, "/dev/sdc"},
 	     }) {
 		std::string line = format(request);
 		ASSERT_EQ(line.back(), '\n');
@@ -69,7 +70,7 @@ TEST(CarverText, RepliesComeBackAsTheyWere)
 	volume.number = dm::DeviceNumber{253, 7};
 	volume.disks.add({8, 16});
 	volume.disks.add({8, 32});
-	reply.volumes = {volume, CarvedVolume{"vg1", "snapdiff.1", 8192, false, {}, {}}};
+	reply.volumes = {volume, CarvedVolume{"vg1", "snapdiff.1", 8192, false, {}, {}, true}};
 	reply.groups = {{"vg0", 100, 50, 8192, true}};
 	reply.disks = {{"/dev/sdb1", "vg0", 50, volume.disks}};
 	EXPECT_EQ(readAll(format(reply)), reply);

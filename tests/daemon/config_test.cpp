@@ -20,7 +20,7 @@ TEST(Configuration, AnEmptyFileMeansTheDefaults)
 TEST(Configuration, EveryKeyIsTaken)
 {
 	const auto config = parseConfig(R"(
-supplies = ["vg0", "vg-1"]
+supplies = ["vg0", "vg-1", "/dev/sdc"]
 policy = "spread"
 range_size = "48MiB"
 min_range_size = 8388608
@@ -36,10 +36,14 @@ return_after = 7
 low_water = "64MiB"
 [store."a.b"]
 max_size = "1GiB"
+supplies = ["/dev/disk/by-id/x-part2", "vg0"]
+reserve_ranges = 2
+[supply.vg0]
+leave_free = "10GiB"
 )",
 					"f");
 	ASSERT_TRUE(config) << config.error().message();
-	EXPECT_EQ(*config->supplies, (std::vector<std::string>{"vg0", "vg-1"}));
+	EXPECT_EQ(*config->supplies, (std::vector<std::string>{"vg0", "vg-1", "/dev/sdc"}));
 	EXPECT_EQ(config->policy, Policy::Spread);
 	EXPECT_EQ(config->rangeSize, 98304U);
 	EXPECT_EQ(config->minRangeSize, 16384U);
@@ -53,6 +57,14 @@ max_size = "1GiB"
 	EXPECT_EQ(config->lowWaterOf("other"), 32768U);
 	EXPECT_EQ(config->maxSizeOf("a.b"), 2097152U);
 	EXPECT_EQ(config->maxSizeOf("backup"), 20971520U);
+	ASSERT_TRUE(config->ownSuppliesOf("a.b"));
+	EXPECT_EQ(*config->ownSuppliesOf("a.b"),
+		  (std::vector<std::string>{"/dev/disk/by-id/x-part2", "vg0"}));
+	EXPECT_FALSE(config->ownSuppliesOf("backup"));
+	EXPECT_EQ(config->reserveRangesOf("a.b"), 2U);
+	EXPECT_EQ(config->reserveRangesOf("backup"), 6U);
+	EXPECT_EQ(config->leaveFreeOf("vg0"), 20971520U);
+	EXPECT_EQ(config->leaveFreeOf("vg-1"), 2097152U);
 }
 
 TEST(Configuration, AnEmptyListOfSuppliesIsNotTheSameAsNone)
@@ -96,10 +108,18 @@ TEST_P(BadConfiguration, IsRefusedWithLineAndReason)
 INSTANTIATE_TEST_SUITE_P(
 	All, BadConfiguration,
 	testing::Values(Bad{"supplies = [", "f:1", ""},
-			Bad{"\n\nsupply = []", "f:3", "no key \"supply\""},
+			Bad{"\n\nsupplys = []", "f:3", "no key \"supplys\""},
 			Bad{"supplies = \"vg0\"", "f:1", "must be a list"},
 			Bad{"supplies = [\"a b\"]", "f:1", "no name of a volume group"},
 			Bad{"supplies = [3]", "f:1", "no name of a volume group"},
+			Bad{"supplies = [\"/srv/file\"]", "f:1", "no path of a device"},
+			Bad{"supplies = [\"/dev/x/../../srv\"]", "f:1", "no path of a device"},
+			Bad{"\nstore.a.supplies = [\"/dev/\"]", "f:2", "no path of a device"},
+			Bad{"supply = [\"vg0\"]", "f:1", "called supplies"},
+			Bad{"[supply.\"/dev/sdc\"]\nleave_free = 0", "f:1", "used whole"},
+			Bad{"[supply.vg0]\nfree = 0", "f:2", "supply.vg0.free"},
+			Bad{"supplies = [\"vg1\"]\n[supply.vg0]\nleave_free = 0", "f",
+			    "in no list of supplies"},
 			Bad{"supplies = [\"a\", \"a\"]", "f:1", "names a twice"},
 			Bad{"policy = \"best\"", "f:1", "\"in-order\" or \"spread\""},
 			Bad{"range_size = \"big\"", "f:1", "is no size"},

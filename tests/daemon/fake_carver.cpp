@@ -13,7 +13,7 @@ namespace snapdiff::daemon {
 
 void FakeLvm::addGroup(const std::string &vg, uint64_t sectors, dm::DeviceNumber disk)
 {
-	groups[vg] = {sectors, sectors, disk};
+	groups[vg] = {sectors, sectors, disk, false};
 }
 
 CarvedVolume &FakeLvm::addVolume(const std::string &vg, uint64_t sectors, bool ours)
@@ -80,6 +80,8 @@ CarverReply FakeCarver::carry(const CarverRequest &request)
 		return carve(request);
 	case CarverRequest::Kind::Remove:
 		return remove(request);
+	case CarverRequest::Kind::Prove:
+		return prove(request);
 	default:
 		return list(request);
 	}
@@ -118,6 +120,29 @@ CarverReply FakeCarver::remove(const CarverRequest &request)
 	return reply;
 }
 
+CarverReply FakeCarver::prove(const CarverRequest &request) const
+{
+	const auto found = lvm_.devices.find(request.pv);
+	CarverReply reply;
+
+	if (found == lvm_.devices.end()) {
+		reply.errnum = ENOENT;
+		reply.why = "there is no " + request.pv;
+		return reply;
+	}
+	const FakeLvm::Device &device = found->second;
+	CarvedVolume &volume = reply.volumes.emplace_back();
+	volume.vg = request.pv;
+	volume.sectors = device.sectors;
+	volume.number = device.number;
+	volume.disks.add(device.disk);
+	if (!device.refusal.empty() || device.sectors < request.sectors) {
+		reply.errnum = EBUSY;
+		reply.why = device.refusal.empty() ? "it is too small" : device.refusal;
+	}
+	return reply;
+}
+
 CarverReply FakeCarver::list(const CarverRequest &request) const
 {
 	CarverReply reply;
@@ -129,7 +154,8 @@ CarverReply FakeCarver::list(const CarverRequest &request) const
 	for (const auto &[vg, group] : lvm_.groups) {
 		Disks disks;
 		disks.add(group.disk);
-		reply.groups.push_back({vg, group.size, group.free, FakeLvm::extent, false});
+		reply.groups.push_back(
+			{vg, group.size, group.free, FakeLvm::extent, group.partial});
 		reply.disks.push_back({"/dev/" + vg + "-pv", vg, group.free, disks});
 	}
 	return reply;

@@ -26,6 +26,7 @@ struct FakeLvm
 		uint64_t size = 0;
 		uint64_t free = 0;
 		dm::DeviceNumber disk;
+		bool partial = false;
 	};
 
 	void addGroup(const std::string &vg, uint64_t sectors, dm::DeviceNumber disk);
@@ -33,6 +34,16 @@ struct FakeLvm
 	CarvedVolume &addVolume(const std::string &vg, uint64_t sectors, bool ours);
 	bool has(const std::string &name) const;
 
+	// A device that could be a supply.
+	struct Device
+	{
+		dm::DeviceNumber number;
+		uint64_t sectors = 0;
+		dm::DeviceNumber disk;
+		std::string refusal = {}; // why it is not unused
+	};
+
+	std::map<std::string, Device> devices; // by path
 	std::map<std::string, Group> groups;
 	std::vector<CarvedVolume> volumes;
 	uint32_t nextMinor = 100;
@@ -48,6 +59,7 @@ public:
 	void ask(const CarverRequest &request) override;
 	bool hasReply() const override { return reply_.has_value(); }
 	std::optional<CarverReply> takeReply() override;
+	ClaimedDevice takeClaimed() override { return {}; }
 
 	// Does what was asked.  Without it nothing ever comes back.
 	void work();
@@ -66,6 +78,7 @@ private:
 	CarverReply carry(const CarverRequest &request);
 	CarverReply carve(const CarverRequest &request);
 	CarverReply remove(const CarverRequest &request);
+	CarverReply prove(const CarverRequest &request) const;
 	CarverReply list(const CarverRequest &request) const;
 
 	FakeLvm &lvm_;

@@ -40,7 +40,9 @@ struct Life
 	Life(FakeKernel &kernel, FakeLvm &lvm, Config wanted)
 		: carver(lvm), extender(kernel, reserve),
 		  refiller(carver, reserve, told,
-			   [](const CarvedVolume &) { return Result<Fd>(Fd()); }),
+			   [](const CarvedVolume &) {
+				   return Result<ClaimedDevice>(ClaimedDevice());
+			   }),
 		  config(std::move(wanted))
 	{
 		refiller.configure(config);
@@ -71,6 +73,8 @@ protected:
 	{
 		Surroundings around;
 		for (const auto &[number, store] : kernel.stores)
+			around.stores.insert(store.name);
+		for (const auto &[number, store] : kernel.stores)
 			for (const dm::RangeStatus &range : store.status.ranges)
 				around.ranges[range.dev] = store.name;
 		around.originDisks = originDisks;
@@ -84,7 +88,8 @@ protected:
 	{
 		for (const auto &[number, store] : kernel.stores)
 			if (!run->extender.find(number))
-				run->extender.watch(number, store.name);
+				run->extender.watch(number, store.name)->supplies =
+					orderFor(config, store.name);
 		run->extender.wake(kernel.nowNs);
 		collect();
 		run->carver.work();

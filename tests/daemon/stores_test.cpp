@@ -93,7 +93,9 @@ TEST_F(KnownStores, TheMaximumSizeReachesTheHotPathAndLimitsWhatIsShown)
 	kernel.addStore(first, "a", 1000, 100);
 	discover();
 	EXPECT_EQ(extender.find(first)->maxSize, 1500U);
-	const auto pictures = stores.pictures(300, 10000);
+	const auto pictures = stores.pictures([](const SupplyOrder &) {
+		return Stores::Offer{300, 10000};
+	});
 	ASSERT_EQ(pictures.size(), 1U);
 	EXPECT_EQ(pictures[0].reserveSectors, 300U);
 	EXPECT_EQ(pictures[0].carvableSectors, 200U);
@@ -108,7 +110,9 @@ TEST_F(KnownStores, PicturesNameDevicesAndSayWhatIsToCome)
 		kernel.fill(first, 10);
 		stores.refresh(kernel.nowNs);
 	}
-	const auto pictures = stores.pictures(900, 0);
+	const auto pictures = stores.pictures([](const SupplyOrder &) {
+		return Stores::Offer{900, 0};
+	});
 	ASSERT_EQ(pictures.size(), 1U);
 	EXPECT_EQ(pictures[0].ranges[0].device, "vg0/first");
 	EXPECT_EQ(pictures[0].ranges[0].disk, "vg0");

@@ -38,12 +38,31 @@ std::unique_ptr<sdbus::IConnection> connect(const std::string &address)
 	return sdbus::createSessionBusConnectionWithAddress(address);
 }
 
+// Who left the bus, in the order in which the connection was told.
+using Departures = std::vector<std::string>;
+
+// To be told costs a round trip, for which the connecting thread may wait.
+void watchDepartures(sdbus::IConnection &connection, const std::shared_ptr<Departures> &gone)
+{
+	connection.addMatch(
+		"type='signal',sender='org.freedesktop.DBus',"
+		"interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
+		[gone](sdbus::Message &message) {
+			std::string name;
+			message >> name;
+			if (name.starts_with(':'))
+				gone->push_back(std::move(name));
+		},
+		sdbus::floating_slot);
+}
+
 } // namespace
 
 // What the connecting thread leaves behind.  It may outlive the bus.
 struct Bus::Connector
 {
 	std::string address;
+	std::shared_ptr<Departures> departures = std::make_shared<Departures>();
 	Fd done; // eventfd
 	std::mutex mutex;
 	std::unique_ptr<sdbus::IConnection> connection;
@@ -60,7 +79,9 @@ struct Bus::Connector
 
 		try {
 			connection = connect(self.address);
+			watchDepartures(*connection, self.departures);
 		} catch (const sdbus::Error &failure) {
+			connection.reset();
 			error = failure.getMessage();
 		}
 		{
@@ -79,20 +100,25 @@ struct Bus::Connector
 struct Bus::Shown
 {
 	std::unique_ptr<sdbus::IConnection> connection;
+	std::shared_ptr<Departures> departures;
 	std::unique_ptr<sdbus::IProxy> bus;
+	std::unique_ptr<BusAuthority> authority;
 	std::unique_ptr<ManagerObject> manager;
 	std::map<std::string, std::unique_ptr<StoreObject>> stores;
 	std::string refusal; // why we do not have the name
 };
 
-Bus::Bus(std::string address, Notices &notices, const Ring<Event> &events,
-	 const Ring<Extension> &extensions)
-	: address_(std::move(address)), notices_(notices), events_(events), extensions_(extensions)
+Bus::Bus(std::string address, const Parts &parts) : address_(std::move(address)), parts_(parts)
 {
 	startConnecting();
 }
 
-Bus::~Bus() = default;
+Bus::~Bus()
+{
+	// Answers hold on to the connection.
+	if (shown_)
+		parts_.requests.setAuthority(nullptr);
+}
 
 bool Bus::connected() const
 {
@@ -144,11 +170,15 @@ void Bus::finishConnecting(int64_t nowNs)
 	}
 	shown_ = std::make_unique<Shown>();
 	shown_->connection = std::move(connector->connection);
-	shown_->manager = std::make_unique<ManagerObject>(*shown_->connection, picture_->manager,
-							  events_, extensions_);
+	shown_->departures = connector->departures;
+	shown_->authority = std::make_unique<BusAuthority>(*shown_->connection,
+							   address_ == "system", parts_.limits);
+	parts_.requests.setAuthority(shown_->authority.get());
+	shown_->manager =
+		std::make_unique<ManagerObject>(*shown_->connection, picture_->manager,
+						parts_.events, parts_.extensions, parts_.requests);
 	for (const StorePicture &store : picture_->stores)
-		shown_->stores[store.name] =
-			std::make_unique<StoreObject>(*shown_->connection, store);
+		shown_->stores[store.name] = makeStore(store);
 
 	// The name comes last, so that whoever sees it finds everything in place; and
 	// without waiting for the answer.
@@ -164,7 +194,12 @@ void Bus::finishConnecting(int64_t nowNs)
 				shown->refusal =
 					"another program has the name " + std::string(busName);
 		});
-	notices_.right("D-Bus");
+	parts_.notices.right("D-Bus");
+}
+
+std::unique_ptr<StoreObject> Bus::makeStore(const StorePicture &picture)
+{
+	return std::make_unique<StoreObject>(*shown_->connection, picture, parts_.requests);
 }
 
 void Bus::process(int64_t nowNs)
@@ -181,22 +216,34 @@ void Bus::process(int64_t nowNs)
 			startConnecting();
 		return;
 	}
+	processing_ = true;
 	try {
-		while (shown_->connection->processPendingRequest())
+		while (!lost_ && shown_->connection->processPendingRequest())
 			;
-		if (!shown_->refusal.empty())
-			lose(std::string(shown_->refusal), nowNs);
+		if (!lost_ && !shown_->refusal.empty())
+			lost_ = shown_->refusal;
 	} catch (const sdbus::Error &error) {
-		lose(error.getMessage(), nowNs);
+		lost_ = error.getMessage();
 	}
+	for (const std::string &name : std::exchange(*shown_->departures, {}))
+		parts_.requests.callerGone(name);
+	processing_ = false;
+	if (lost_)
+		lose(*std::exchange(lost_, std::nullopt), nowNs);
 }
 
 void Bus::lose(const std::string &why, int64_t nowNs)
 {
+	if (processing_) {
+		lost_ = why;
+		return;
+	}
+	if (shown_)
+		parts_.requests.setAuthority(nullptr);
 	shown_.reset();
 	connector_.reset();
 	retryNs_ = nowNs + retryAfterNs;
-	notices_.wrong("D-Bus", why.empty() ? "no connection" : why);
+	parts_.notices.wrong("D-Bus", why.empty() ? "no connection" : why);
 }
 
 void Bus::publish(const Picture &picture)
@@ -213,8 +260,7 @@ void Bus::publish(const Picture &picture)
 				known.mapped()->update(store);
 				stores.insert(std::move(known));
 			} else {
-				stores[store.name] =
-					std::make_unique<StoreObject>(*shown_->connection, store);
+				stores[store.name] = makeStore(store);
 			}
 		}
 		// Those that are no longer there say so when they go.

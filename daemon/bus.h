@@ -9,9 +9,11 @@
 
 #pragma once
 
+#include "authority.h"
 #include "history.h"
 #include "notices.h"
 #include "picture.h"
+#include "requests.h"
 
 #include <cstdint>
 #include <memory>
@@ -22,12 +24,23 @@ namespace snapdiff::daemon {
 
 constexpr const char *busName = "org.snapdiff1";
 
+class StoreObject;
+
 class Bus
 {
 public:
-	// address: system, session, or a D-Bus address.  The histories are borrowed.
-	Bus(std::string address, Notices &notices, const Ring<Event> &events,
-	    const Ring<Extension> &extensions);
+	// All borrowed: what is shown, and to whom goes what methods ask for.
+	struct Parts
+	{
+		Notices &notices;
+		const Ring<Event> &events;
+		const Ring<Extension> &extensions;
+		Requests &requests;
+		BusAuthority::Limits limits = {};
+	};
+
+	// address: system, session, or a D-Bus address.
+	Bus(std::string address, const Parts &parts);
 	~Bus();
 
 	Bus(const Bus &) = delete;
@@ -59,16 +72,17 @@ private:
 
 	void startConnecting();
 	void finishConnecting(int64_t nowNs);
+	std::unique_ptr<StoreObject> makeStore(const StorePicture &picture);
 	void lose(const std::string &why, int64_t nowNs);
 
 	std::string address_;
-	Notices &notices_;
-	const Ring<Event> &events_;
-	const Ring<Extension> &extensions_;
+	Parts parts_;
 	std::shared_ptr<Connector> connector_; // shared with its thread, which may hang
 	std::unique_ptr<Shown> shown_;
 	std::optional<Picture> picture_; // no name is taken before there is one
 	int64_t retryNs_ = 0;
+	bool processing_ = false;	  // the connection is at work and must not go
+	std::optional<std::string> lost_; // while it was
 };
 
 } // namespace snapdiff::daemon

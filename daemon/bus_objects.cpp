@@ -101,9 +101,10 @@ std::string storePath(const std::string &name)
 }
 
 ManagerObject::ManagerObject(sdbus::IConnection &connection, const ManagerPicture &picture,
-			     const Ring<Event> &events, const Ring<Extension> &extensions)
+			     const Ring<Event> &events, const Ring<Extension> &extensions,
+			     Requests &requests)
 	: AdaptorInterfaces(connection, managerPath), picture_(picture), events_(events),
-	  extensions_(extensions)
+	  extensions_(extensions), requests_(requests)
 {
 	registerAdaptor();
 }
@@ -175,8 +176,10 @@ std::vector<sdbus::Struct<uint64_t, std::string>> ManagerObject::LastErrors()
 	return list;
 }
 
-StoreObject::StoreObject(sdbus::IConnection &connection, const StorePicture &picture)
-	: AdaptorInterfaces(connection, storePath(picture.name)), picture_(picture)
+StoreObject::StoreObject(sdbus::IConnection &connection, const StorePicture &picture,
+			 Requests &requests)
+	: AdaptorInterfaces(connection, storePath(picture.name)), picture_(picture),
+	  requests_(requests)
 {
 	registerAdaptor();
 	emitInterfacesAddedSignal({Store_adaptor::INTERFACE_NAME});

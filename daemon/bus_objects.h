@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Bus objects: the manager and the stores as D-Bus sees them.  Only bus.cpp and
-// bus_objects.cpp include this and, with it, sdbus-c++.
+// Bus objects: the manager and the stores as D-Bus sees them.  Only bus.cpp and the
+// two files of these objects include this and, with it, sdbus-c++.
 
 #pragma once
 
 #include "history.h"
 #include "picture.h"
+#include "requests.h"
 
 #include "snapdiff_adaptor.h" // made from org.snapdiff1.xml when building
 
@@ -26,7 +27,8 @@ class ManagerObject final : public sdbus::AdaptorInterfaces<org::snapdiff1::Mana
 {
 public:
 	ManagerObject(sdbus::IConnection &connection, const ManagerPicture &picture,
-		      const Ring<Event> &events, const Ring<Extension> &extensions);
+		      const Ring<Event> &events, const Ring<Extension> &extensions,
+		      Requests &requests);
 	~ManagerObject();
 
 	void update(const ManagerPicture &picture);
@@ -39,6 +41,17 @@ private:
 	using ReserveStruct = sdbus::Struct<std::string, std::string, uint64_t, uint32_t, bool>;
 	using SupplyStruct =
 		sdbus::Struct<std::string, std::string, uint64_t, uint64_t, std::string>;
+
+	using Names = std::vector<std::string>;
+	using Options = std::map<std::string, sdbus::Variant>;
+
+	// In bus_methods.cpp: what changes something.
+	void Attach(sdbus::Result<std::string, bool, Names> &&result, Names origins,
+		    Options options) override;
+	void Detach(sdbus::Result<> &&result, std::string origin, Options options) override;
+	void Create(sdbus::Result<std::string, std::string, Names> &&result, Names origins,
+		    Options options) override;
+	void Reload(sdbus::Result<> &&result, Options options) override;
 
 	std::vector<EventStruct> RecentEvents(const uint32_t &n) override;
 	std::vector<ExtensionStruct> RecentExtensions(const uint32_t &n) override;
@@ -62,13 +75,15 @@ private:
 	ManagerPicture picture_;
 	const Ring<Event> &events_;
 	const Ring<Extension> &extensions_;
+	Requests &requests_;
 };
 
 class StoreObject final : public sdbus::AdaptorInterfaces<org::snapdiff1::Store_adaptor,
 							  sdbus::ManagedObject_adaptor>
 {
 public:
-	StoreObject(sdbus::IConnection &connection, const StorePicture &picture);
+	StoreObject(sdbus::IConnection &connection, const StorePicture &picture,
+		    Requests &requests);
 
 	// Tells the object manager's listeners.
 	~StoreObject();
@@ -84,6 +99,21 @@ private:
 	using SnapshotOriginStruct = sdbus::Struct<std::string, uint64_t>;
 	using SnapshotStruct = sdbus::Struct<std::string, uint64_t, std::string, std::string,
 					     uint64_t, uint64_t, std::vector<SnapshotOriginStruct>>;
+
+	using Names = std::vector<std::string>;
+	using Options = std::map<std::string, sdbus::Variant>;
+	using GivenStruct = sdbus::Struct<std::string, uint64_t, bool>;
+	using MountedStruct = sdbus::Struct<std::string, std::string, std::string>;
+
+	// In bus_methods.cpp: what changes something.
+	void Take(sdbus::Result<std::string, Names, Names, uint64_t, uint64_t> &&result,
+		  std::string snapshot, Names origins, Options options) override;
+	void Delete(sdbus::Result<> &&result, std::string snapshot, Options options) override;
+	void Extend(sdbus::Result<std::vector<GivenStruct>> &&result, Options options) override;
+	void Mount(sdbus::Result<std::vector<MountedStruct>> &&result, std::string snapshot,
+		   Options options) override;
+	void Unmount(sdbus::Result<Names> &&result, std::string snapshot, Options options) override;
+	void Remove(sdbus::Result<Names> &&result, Options options) override;
 
 	std::string Name() override { return picture_.name; }
 	std::string Device() override { return picture_.device(); }
@@ -123,6 +153,7 @@ private:
 	std::vector<SnapshotStruct> Snapshots() override;
 
 	StorePicture picture_;
+	Requests &requests_;
 };
 
 } // namespace snapdiff::daemon

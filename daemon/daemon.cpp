@@ -126,6 +126,26 @@ struct Daemon::CarverSource final : Source
 	Daemon &daemon;
 };
 
+struct Daemon::WorkerSource final : Source
+{
+	explicit WorkerSource(Daemon &owner) : daemon(owner) {}
+
+	Wanted wanted() const override
+	{
+		const WorkerProcess &worker = daemon.worker_;
+		return {worker.fd(), POLLIN, worker.deadline().value_or(INT64_MAX)};
+	}
+	void ready(short revents, int64_t) override
+	{
+		if (revents)
+			daemon.worker_.readable();
+		else
+			daemon.worker_.checkDeadline();
+		daemon.requests_.step();
+	}
+	Daemon &daemon;
+};
+
 struct Daemon::SignalSource final : Source
 {
 	explicit SignalSource(Daemon &owner) : daemon(owner) {}
@@ -142,14 +162,14 @@ struct Daemon::SignalSource final : Source
 		return {};
 	}
 	Wanted wanted() const override { return {fd.get(), POLLIN, INT64_MAX}; }
-	void ready(short, int64_t) override
+	void ready(short, int64_t wokeNs) override
 	{
 		signalfd_siginfo info = {};
 		while (read(fd.get(), &info, sizeof(info)) == sizeof(info)) {
 			if (info.ssi_signo == SIGHUP)
-				daemon.reload();
+				(void)daemon.reload().has_value();
 			else
-				daemon.loop_.stop();
+				daemon.stop(wokeNs);
 		}
 	}
 	Daemon &daemon;
@@ -173,7 +193,8 @@ Daemon::Daemon(Parts parts, const Config &config)
 	: parts_(std::move(parts)), extender_(parts_.kernel, reserve_),
 	  refiller_(parts_.carver, reserve_, notices(), openVolume),
 	  stores_(parts_.context, extender_, notices(),
-		  [this](dm::DeviceNumber number) { return refiller_.volumeName(number); })
+		  [this](dm::DeviceNumber number) { return refiller_.volumeName(number); }),
+	  worker_("/proc/self/exe", config.lvmTimeoutMs), requests_(requestParts())
 {
 	configure(config);
 	const char *watchdog = std::getenv("WATCHDOG_USEC");
@@ -194,6 +215,7 @@ Result<> Daemon::run()
 	HotSource hot(*this);
 	TickSource tick(*this);
 	CarverSource carver(*this);
+	WorkerSource worker(*this);
 	SignalSource signals(*this);
 	BusSource bus(*this);
 
@@ -202,6 +224,7 @@ Result<> Daemon::run()
 	loop_.add(hot);
 	loop_.add(tick);
 	loop_.add(carver);
+	loop_.add(worker);
 	loop_.add(signals);
 	loop_.add(bus);
 	loop_.onSettle([this](int64_t nowNs) { return settle(nowNs); });
@@ -224,11 +247,14 @@ int64_t Daemon::settle(int64_t nowNs)
 	tellRecords();
 	look(nowNs);
 	refill(nowNs);
+	if (std::exchange(otherBus_, false))
+		bus_ = std::make_unique<Bus>(config_.bus, busParts());
 	if (dirty_ && nowNs >= publishNs_)
 		publish(nowNs);
 	pingWatchdog(nowNs);
+	stopWhenIdle(nowNs);
 
-	int64_t next = std::min({discoverNs_, moduleNs_, refiller_.nextStep()});
+	int64_t next = std::min({discoverNs_, moduleNs_, refiller_.nextStep(), stopNs_});
 	if (dirty_)
 		next = std::min(next, publishNs_);
 	if (pingEveryNs_)
@@ -398,29 +424,31 @@ ManagerPicture Daemon::managerPicture() const
 
 void Daemon::configure(const Config &config)
 {
-	const bool otherBus = !bus_ || config.bus != config_.bus;
-
+	// From the settling on: the reload may have come over the old one.
+	otherBus_ = otherBus_ || (bus_ && config.bus != config_.bus);
 	config_ = config;
 	extender_.setSpread(config.policy == Policy::Spread);
 	stores_.configure(config);
 	refiller_.configure(config);
 	parts_.carver.setLvmTimeout(config.lvmTimeoutMs);
-	if (otherBus)
-		bus_ = std::make_unique<Bus>(config.bus, notices(), events_, extensions_);
+	worker_.setLvmTimeout(config.lvmTimeoutMs);
+	if (!bus_)
+		bus_ = std::make_unique<Bus>(config.bus, busParts());
 	dirty_ = true;
 }
 
-void Daemon::reload()
+Result<> Daemon::reload()
 {
 	const Result<Config> config = parts_.reload();
 
 	if (!config) {
 		wrong("configuration", config.error().message() + "; the old one stays");
-		return;
+		return config.error();
 	}
 	right("configuration");
 	configure(*config);
 	event(model::Severity::Ok, "daemon", "", "configuration read again");
+	return {};
 }
 
 void Daemon::pingWatchdog(int64_t nowNs)

@@ -4,6 +4,7 @@
 //
 //	event -> Extender (hot) -> records -> told: journal, D-Bus
 //	                 \-> reserve is short -> Refiller -> Carver (process) -> lvm
+//	bus   -> Requests -> Worker (process) -> lib/ops
 //	tick  -> Extender looks at every store, whatever the events said
 //
 // A part that waits for somebody outside (lvm, the journal, connecting to the bus)
@@ -23,8 +24,10 @@
 #include "ops/context.h"
 #include "outlet.h"
 #include "refiller.h"
+#include "requests.h"
 #include "reserve.h"
 #include "stores.h"
+#include "worker_process.h"
 
 #include <memory>
 #include <optional>
@@ -59,6 +62,7 @@ private:
 	struct HotSource;
 	struct TickSource;
 	struct CarverSource;
+	struct WorkerSource;
 	struct SignalSource;
 	struct BusSource;
 
@@ -77,8 +81,17 @@ private:
 	void publish(int64_t nowNs);
 	ManagerPicture managerPicture() const;
 	void configure(const Config &config);
-	void reload();
+	Result<> reload();
 	void pingWatchdog(int64_t nowNs);
+
+	// In daemon_requests.cpp: what methods on the bus ask for.
+	Requests::Parts requestParts();
+	Outcome doInside(const Operation &operation);
+	Outcome extendFromReserve(const Operation &operation);
+	void showWhatWasDone();
+	Bus::Parts busParts();
+	void stop(int64_t nowNs);
+	void stopWhenIdle(int64_t nowNs);
 
 	Parts parts_;
 	Config config_;
@@ -89,7 +102,10 @@ private:
 	Health health_;
 	Ring<Event> events_;
 	Ring<Extension> extensions_;
+	WorkerProcess worker_;
+	Requests requests_;
 	std::unique_ptr<Bus> bus_;
+	bool otherBus_ = false; // to be connected to, when the old one is not at work
 	Loop loop_;
 
 	bool dirty_ = true; // what is shown may be old
@@ -97,7 +113,8 @@ private:
 	int64_t moduleNs_ = 0;
 	int64_t publishNs_ = 0;
 	int64_t pingNs_ = 0;
-	int64_t pingEveryNs_ = 0; // 0: nobody watches us
+	int64_t pingEveryNs_ = 0;    // 0: nobody watches us
+	int64_t stopNs_ = INT64_MAX; // told to end, and no longer than until then
 	std::string statusLine_;
 };
 

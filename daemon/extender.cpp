@@ -310,6 +310,16 @@ void Extender::tell(bool &told, Record::Kind kind, const WatchedStore &store)
 	told = true;
 }
 
+bool Extender::give(dm::DeviceNumber number, int64_t wokeNs)
+{
+	WatchedStore *store = find(number);
+	if (!store || recordsFull())
+		return false;
+	const uint64_t before = store->extensions;
+	(void)giveOne(*store, wokeNs);
+	return store->extensions > before;
+}
+
 bool Extender::takeDevicesChanged()
 {
 	return std::exchange(devicesChanged_, false);

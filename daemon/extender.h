@@ -121,6 +121,10 @@ public:
 	// When retry() has to be called, if at all (monotonic ns).
 	std::optional<int64_t> nextRetry() const;
 
+	// Gives one range whatever the level, because somebody asked for it.  False: none
+	// was accepted; records() says why.
+	bool give(dm::DeviceNumber store, int64_t wokeNs);
+
 	// Devices appeared, vanished or changed their name since this was last asked.
 	bool takeDevicesChanged();
 

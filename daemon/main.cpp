@@ -10,6 +10,7 @@
 #include "kernel.h"
 #include "outlet.h"
 #include "util/text.h"
+#include "worker.h"
 
 #include <csignal>
 #include <cstdio>
@@ -34,6 +35,7 @@ struct Options
 	bool help = false;
 	bool version = false;
 	std::optional<unsigned> carver; // the process that runs lvm: its time-out in ms
+	std::optional<unsigned> worker; // the process that does what was asked for: LVM's
 };
 
 constexpr const char *usage =
@@ -50,11 +52,12 @@ constexpr const char *usage =
 
 bool parseOptions(int argc, char **argv, Options &options)
 {
-	enum { Config = 1, CheckConfig, Carver, Version, Help };
+	enum { Config = 1, CheckConfig, Carver, Worker, Version, Help };
 	const option known[] = {
 		{"config", required_argument, nullptr, Config},
 		{"check-config", no_argument, nullptr, CheckConfig},
 		{"carver", required_argument, nullptr, Carver}, // started by the daemon itself
+		{"worker", required_argument, nullptr, Worker}, // as well
 		{"version", no_argument, nullptr, Version},
 		{"help", no_argument, nullptr, Help},
 		{nullptr, 0, nullptr, 0},
@@ -69,11 +72,13 @@ bool parseOptions(int argc, char **argv, Options &options)
 		case CheckConfig:
 			options.checkConfig = true;
 			break;
-		case Carver: {
+		case Carver:
+		case Worker: {
 			const auto timeout = parseNumber(optarg);
 			if (!timeout || *timeout > UINT32_MAX)
 				return false;
-			options.carver = static_cast<unsigned>(*timeout);
+			(found == Carver ? options.carver : options.worker) =
+				static_cast<unsigned>(*timeout);
 			break;
 		}
 		case Version:
@@ -167,6 +172,8 @@ int main(int argc, char **argv)
 	}
 	if (options.carver)
 		return runCarver(STDIN_FILENO, *options.carver);
+	if (options.worker)
+		return runWorker(STDIN_FILENO, *options.worker);
 	if (options.checkConfig)
 		return checkConfig(options);
 	return runDaemon(options);

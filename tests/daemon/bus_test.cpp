@@ -4,115 +4,21 @@
 // without a bus.
 
 #include "bus.h"
+#include "fake_worker.h"
 #include "loop.h"
+#include "private_bus.h"
 #include "told.h"
-#include "util/run.h"
 
 #include <gtest/gtest.h>
 #include <sdbus-c++/sdbus-c++.h>
 
-#include <csignal>
-#include <cstdio>
-#include <fstream>
 #include <memory>
 
 #include <poll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace snapdiff::daemon {
 namespace {
-
-// A dbus-daemon of our own, as long as the object lives.
-class PrivateBus
-{
-public:
-	explicit PrivateBus(std::string wantedAddress = "unix:tmpdir=/tmp")
-	{
-		int ends[2];
-		if (pipe(ends) < 0)
-			return;
-		const std::string config = writeConfig(wantedAddress);
-		pid_ = fork();
-		if (pid_ == 0) {
-			dup2(ends[1], 3);
-			execlp("dbus-daemon", "dbus-daemon", "--nofork", "--print-address=3",
-			       ("--config-file=" + config).c_str(), nullptr);
-			_exit(127);
-		}
-		close(ends[1]);
-		char text[512] = {};
-		const ssize_t got = read(ends[0], text, sizeof(text) - 1);
-		close(ends[0]);
-		unlink(config.c_str());
-		if (got > 0)
-			address = std::string(text, static_cast<size_t>(got));
-		while (!address.empty() && address.back() == '\n')
-			address.pop_back();
-	}
-	~PrivateBus() { stop(); }
-	void stop()
-	{
-		if (pid_ <= 0)
-			return;
-		kill(pid_, SIGKILL);
-		waitpid(pid_, nullptr, 0);
-		pid_ = -1;
-	}
-	std::string address;
-
-private:
-	static std::string writeConfig(const std::string &address)
-	{
-		char name[] = "/tmp/snapdiff-bus-XXXXXX";
-		close(mkstemp(name));
-		std::ofstream(name) << "<busconfig><type>session</type><listen>" << address
-				    << "</listen><policy context='default'>"
-				       "<allow send_destination='*' eavesdrop='true'/>"
-				       "<allow eavesdrop='true'/><allow own='*'/>"
-				       "</policy></busconfig>";
-		return name;
-	}
-	pid_t pid_ = -1;
-};
-
-StorePicture makeStore(const std::string &name)
-{
-	StorePicture store;
-	store.name = name;
-	store.number = "253:4";
-	store.summary.capacity = 1000;
-	store.summary.used = 400;
-	store.summary.free = 600;
-	store.severity = "ok";
-	RangePicture range;
-	range.device = "vg0/snapdiff.0";
-	range.disk = "vg0";
-	range.status.length = 1000;
-	range.status.group = {7, true};
-	store.ranges.push_back(range);
-	model::Origin origin;
-	origin.status.name = "home";
-	origin.device = "vg0-home";
-	store.origins.push_back(origin);
-	dm::SnapshotStatus snapshot;
-	snapshot.name = "monday";
-	snapshot.takenAt = 1700000000;
-	snapshot.origins.push_back({"home", 5000});
-	store.snapshots.push_back(snapshot);
-	return store;
-}
-
-Picture makePicture()
-{
-	Picture picture;
-	picture.manager.version = "9.9";
-	picture.manager.moduleLoaded = true;
-	picture.manager.reserveRanges = 2;
-	picture.manager.supplies.push_back({"vg0", "ok", 100, 50, ""});
-	picture.stores.push_back(makeStore("a.b-1"));
-	return picture;
-}
 
 constexpr const char *storePath = "/org/snapdiff1/store/a_2eb_2d1";
 
@@ -121,7 +27,8 @@ class OnTheBus : public testing::Test
 protected:
 	void start(const std::string &address)
 	{
-		bus = std::make_unique<Bus>(address, told, events, extensions);
+		bus = std::make_unique<Bus>(
+			address, Bus::Parts{told, events, extensions, requests.requests});
 		bus->publish(makePicture());
 	}
 	void SetUp() override
@@ -201,6 +108,7 @@ protected:
 	ToldNotices told;
 	Ring<Event> events;
 	Ring<Extension> extensions;
+	NoRequests requests;
 	std::unique_ptr<sdbus::IConnection> client;
 	std::unique_ptr<Bus> bus;
 };
@@ -348,7 +256,7 @@ TEST_F(OnTheBus, ALostBusIsAProblemAndNotTheEnd)
 TEST_F(OnTheBus, ASecondOwnerIsRefused)
 {
 	ToldNotices otherTold;
-	Bus other(server.address, otherTold, events, extensions);
+	Bus other(server.address, {otherTold, events, extensions, requests.requests});
 	other.publish(makePicture());
 	ASSERT_TRUE(runUntil([&] {
 		other.process(monotonicNs());
@@ -364,7 +272,8 @@ TEST(WithoutAPicture, TheNameIsNotTaken)
 	ToldNotices told;
 	Ring<Event> events;
 	Ring<Extension> extensions;
-	Bus bus(server.address, told, events, extensions);
+	NoRequests requests;
+	Bus bus(server.address, {told, events, extensions, requests.requests});
 	for (int round = 0; round < 100; round++) {
 		usleep(5000);
 		bus.process(monotonicNs());
@@ -379,7 +288,8 @@ TEST(WithoutABus, ItIsToldOnceAndTriedAgainUntilThereIsOne)
 	ToldNotices told;
 	Ring<Event> events;
 	Ring<Extension> extensions;
-	Bus bus(address, told, events, extensions);
+	NoRequests requests;
+	Bus bus(address, {told, events, extensions, requests.requests});
 	bus.publish(makePicture());
 	const auto run = [&](auto done) {
 		for (const int64_t end = monotonicNs() + 15'000'000'000; monotonicNs() < end;) {

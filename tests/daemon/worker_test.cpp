@@ -160,7 +160,7 @@ TEST(TheWorkerProcess, GetsTheOperationAndGivesItsOutcome)
 	Outcome outcome;
 	outcome.snapshot = "monday";
 	const Script script("read -r line <&0\nprintf '%s\\n' \"$line $1\" > " + seen +
-			    "\nprintf '%s' '" + format(outcome) + "' >&0\nsleep 60");
+			    "\nprintf '%s' '" + format(outcome) + "' >&0\nexec sleep 60");
 	WorkerProcess worker(script.path, 1234);
 	worker.start(fullOperation());
 	EXPECT_TRUE(worker.busy());
@@ -217,7 +217,7 @@ TEST(TheWorkerProcess, ThatHangsIsKilledAndTheNextIsAnotherOne)
 
 TEST(TheWorkerProcess, ThatBabblesIsStopped)
 {
-	const Script words("echo hello >&0\nsleep 60");
+	const Script words("echo hello >&0\nexec sleep 60");
 	WorkerProcess worker(words.path, 1000);
 	worker.start(fullOperation());
 	auto came = runToEnd(worker);

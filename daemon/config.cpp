@@ -57,6 +57,14 @@ unsigned Config::reserveRangesOf(std::string_view store) const
 				   : reserveRanges;
 }
 
+std::optional<uint64_t> Config::minSizeOf(std::string_view store) const
+{
+	const auto own = stores.find(store);
+	if (own != stores.end() && own->second.minSize)
+		return own->second.minSize;
+	return allStores.minSize;
+}
+
 namespace {
 
 constexpr unsigned mostReserve = 64;
@@ -227,6 +235,8 @@ std::vector<Key> keysOfStore(StoreConfig &store)
 		 [&](const auto &node) { return takeOptionalSize(node, 1, store.lowWater); }},
 		{"max_size",
 		 [&](const auto &node) { return takeOptionalSize(node, 1, store.maxSize); }},
+		{"min_size",
+		 [&](const auto &node) { return takeOptionalSize(node, 0, store.minSize); }},
 	};
 }
 
@@ -326,6 +336,8 @@ Result<> checkTogether(const Config &config, const std::string &file)
 {
 	if (config.minRangeSize > config.rangeSize)
 		return Error(EINVAL, file, "min_range_size is larger than range_size");
+	if (config.rangeSize > config.rangeMaxSize)
+		return Error(EINVAL, file, "range_size is larger than range_max_size");
 	if (config.reserveRanges > config.reserveMaxRanges)
 		return Error(EINVAL, file, "reserve_ranges is larger than reserve_max_ranges");
 	return checkSupplies(config, file);
@@ -341,6 +353,10 @@ std::vector<Key> keysOf(Config &config)
 		 [&](const auto &n) { return takeSize(n, smallest, config.rangeSize); }},
 		{"min_range_size",
 		 [&](const auto &n) { return takeSize(n, smallest, config.minRangeSize); }},
+		{"range_max_size",
+		 [&](const auto &n) { return takeSize(n, smallest, config.rangeMaxSize); }},
+		{"range_seconds",
+		 [&](const auto &n) { return takeNumber(n, 1, 600, config.rangeSeconds); }},
 		{"reserve_ranges",
 		 [&](const auto &n) {
 			 return takeNumber(n, 1, mostReserve, config.reserveRanges);
@@ -355,6 +371,10 @@ std::vector<Key> keysOf(Config &config)
 		 [&](const auto &n) { return takeSeconds(n, 1, 3600, config.lvmTimeoutMs); }},
 		{"return_after",
 		 [&](const auto &n) { return takeSeconds(n, 1, 3600, config.returnAfterMs); }},
+		{"give_back_after",
+		 [&](const auto &n) {
+			 return takeSeconds(n, 1, 7 * 24 * 3600, config.giveBackAfterMs);
+		 }},
 	};
 	for (Key &key : keysOfStore(config.allStores))
 		keys.push_back(std::move(key));
@@ -386,12 +406,15 @@ Result<Config> parseConfig(std::string_view text, const std::string &file)
 	// A limit raised or lowered alone moves the other one along.
 	const bool maxGiven = table.contains("reserve_max_ranges");
 	const bool minGiven = table.contains("min_range_size");
+	const bool largestGiven = table.contains("range_max_size");
 	if (auto done = reader.read(table, keysOf(config), ""); !done)
 		return std::move(done).error();
 	if (!maxGiven)
 		config.reserveMaxRanges = 2 * config.reserveRanges;
 	if (!minGiven && config.minRangeSize > config.rangeSize)
 		config.minRangeSize = config.rangeSize;
+	if (!largestGiven)
+		config.rangeMaxSize = 16 * config.rangeSize;
 	if (auto done = checkTogether(config, file); !done)
 		return std::move(done).error();
 	return config;

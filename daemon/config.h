@@ -30,6 +30,7 @@ struct StoreConfig
 {
 	std::optional<uint64_t> lowWater; // sectors
 	std::optional<uint64_t> maxSize;  // sectors of capacity
+	std::optional<uint64_t> minSize;  // not given back below it
 
 	// Only of a store's own table.
 	std::optional<std::vector<std::string>> supplies; // in its order, and no others
@@ -61,6 +62,8 @@ struct Config
 
 	uint64_t rangeSize = sectorsOf(256U << 20);  // of a range that is carved
 	uint64_t minRangeSize = sectorsOf(4U << 20); // the last one of a supply may be so small
+	uint64_t rangeMaxSize = 16 * rangeSize;	     // while a store fills fast
+	unsigned rangeSeconds = 10;		     // it holds what comes in so long
 	unsigned reserveRanges = 4;		     // kept ready
 	unsigned reserveMaxRanges = 8;		     // more of them are given back to LVM
 	uint64_t leaveFree = 0;			     // in every volume group
@@ -71,7 +74,8 @@ struct Config
 
 	std::string bus = "system"; // system, session, or a D-Bus address
 	unsigned lvmTimeoutMs = 45000;
-	unsigned returnAfterMs = 30000; // an LV that nobody uses becomes reserve after so long
+	unsigned returnAfterMs = 30000;	   // an LV that nobody uses becomes reserve after so long
+	unsigned giveBackAfterMs = 300000; // what is too much so long is given back
 
 	std::optional<uint64_t> lowWaterOf(std::string_view store) const;
 	std::optional<uint64_t> maxSizeOf(std::string_view store) const;
@@ -80,6 +84,7 @@ struct Config
 	// The supplies that this store alone has, or null.
 	const std::vector<std::string> *ownSuppliesOf(std::string_view store) const;
 	unsigned reserveRangesOf(std::string_view store) const;
+	std::optional<uint64_t> minSizeOf(std::string_view store) const;
 
 	bool operator==(const Config &) const = default;
 };

@@ -32,8 +32,13 @@ max_size = "10GiB"
 bus = "unix:path=/run/x"
 lvm_timeout = 5
 return_after = 7
+range_max_size = "1GiB"
+range_seconds = 20
+give_back_after = 90
+min_size = "32MiB"
 [store.backup]
 low_water = "64MiB"
+min_size = 0
 [store."a.b"]
 max_size = "1GiB"
 supplies = ["/dev/disk/by-id/x-part2", "vg0"]
@@ -53,6 +58,11 @@ leave_free = "10GiB"
 	EXPECT_EQ(config->bus, "unix:path=/run/x");
 	EXPECT_EQ(config->lvmTimeoutMs, 5000U);
 	EXPECT_EQ(config->returnAfterMs, 7000U);
+	EXPECT_EQ(config->rangeMaxSize, 2097152U);
+	EXPECT_EQ(config->rangeSeconds, 20U);
+	EXPECT_EQ(config->giveBackAfterMs, 90000U);
+	EXPECT_EQ(config->minSizeOf("backup"), 0U);
+	EXPECT_EQ(config->minSizeOf("other"), 65536U);
 	EXPECT_EQ(config->lowWaterOf("backup"), 131072U);
 	EXPECT_EQ(config->lowWaterOf("other"), 32768U);
 	EXPECT_EQ(config->maxSizeOf("a.b"), 2097152U);
@@ -83,6 +93,7 @@ TEST(Configuration, LimitsFollowTheOneThatWasGiven)
 	const auto small = parseConfig("range_size = \"2MiB\"", "f");
 	ASSERT_TRUE(small);
 	EXPECT_EQ(small->minRangeSize, small->rangeSize);
+	EXPECT_EQ(small->rangeMaxSize, 16 * small->rangeSize);
 }
 
 struct Bad
@@ -129,6 +140,10 @@ INSTANTIATE_TEST_SUITE_P(
 			Bad{"range_size = \"4KiB\"", "f:1", "at least 1.00 MiB"},
 			Bad{"range_size = \"8MiB\"\nmin_range_size = \"16MiB\"", "f",
 			    "larger than range_size"},
+			Bad{"range_size = \"8MiB\"\nrange_max_size = \"4MiB\"", "f",
+			    "larger than range_max_size"},
+			Bad{"range_seconds = 0", "f:1", "1 to 600"},
+			Bad{"give_back_after = 0", "f:1", "1 to 604800"},
 			Bad{"reserve_ranges = 0", "f:1", "1 to 64"},
 			Bad{"reserve_ranges = 65", "f:1", "1 to 64"},
 			Bad{"reserve_ranges = \"4\"", "f:1", "whole number"},

@@ -52,15 +52,34 @@ std::optional<double> Forecast::longRate() const
 	return static_cast<double>(last_.used - samples_.front().used) / seconds;
 }
 
-std::optional<uint64_t> Forecast::timeToFullMs(uint64_t freeSectors) const
+double Forecast::rate() const
+{
+	return std::max(shortRate().value_or(0), longRate().value_or(0));
+}
+
+static std::optional<uint64_t> timeToFull(uint64_t freeSectors, double rate)
 {
 	constexpr double longest = 1e18; // beyond it nobody cares, and it fits 64 bits
 
-	const double rate = std::max(shortRate().value_or(0), longRate().value_or(0));
 	if (rate <= 0)
 		return std::nullopt;
 	const double ms = static_cast<double>(freeSectors) / rate * 1000;
 	return static_cast<uint64_t>(std::min(ms, longest));
+}
+
+std::optional<uint64_t> Forecast::timeToFullMs(uint64_t freeSectors) const
+{
+	return timeToFull(freeSectors, rate());
+}
+
+std::optional<uint64_t> Forecast::shortTimeToFullMs(uint64_t freeSectors) const
+{
+	return timeToFull(freeSectors, shortRate().value_or(0));
+}
+
+std::optional<uint64_t> Forecast::longTimeToFullMs(uint64_t freeSectors) const
+{
+	return timeToFull(freeSectors, longRate().value_or(0));
 }
 
 } // namespace snapdiff::model

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
 // Forecast: how fast a store fills and when it will be full, from samples of its
-// used sectors.  A short window follows bursts, a long one the trend; the time to
-// full is the shorter of both.
+// used sectors, or of all that it ever took in.  A short window follows bursts, a long one the
+// trend; the time to full is the shorter of both.
 
 #pragma once
 
@@ -26,9 +26,14 @@ public:
 	std::optional<double> shortRate() const;
 	std::optional<double> longRate() const;
 
+	// The greater of both; 0 when nothing is known.
+	double rate() const;
+
 	// Milliseconds until so many free sectors are used up; nothing when nothing
 	// flows or nothing is known.
 	std::optional<uint64_t> timeToFullMs(uint64_t freeSectors) const;
+	std::optional<uint64_t> shortTimeToFullMs(uint64_t freeSectors) const;
+	std::optional<uint64_t> longTimeToFullMs(uint64_t freeSectors) const;
 
 private:
 	struct Sample

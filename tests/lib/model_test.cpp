@@ -3,6 +3,7 @@
 // Model: fill, worst case, severity, forecast, changes.
 
 #include "model/changes.h"
+#include "model/exhaustion.h"
 #include "model/fill.h"
 #include "model/forecast.h"
 
@@ -90,6 +91,64 @@ TEST(Severity, WarnsOfLostSnapshotsAndFailedRanges)
 	EXPECT_EQ(Severity::Warning, judge(other).severity);
 }
 
+TEST(WorstCase, CountsWhatWritableImagesCanStillTake)
+{
+	Store store = makeSample();
+	store.origins[0].worstCase = 400;
+	store.snapshots[0].worstCase = 300;
+	EXPECT_EQ(700U, worstCase(store).needed);
+	EXPECT_TRUE(worstCase(store).cannotOverflow);
+	store.snapshots[0].worstCase = 301;
+	EXPECT_FALSE(worstCase(store).cannotOverflow);
+}
+
+TEST(Exhaustion, LeavesWhatTheOthersCanNeed)
+{
+	std::vector<Drawer> all(3);
+	all[0].free = 100;
+	all[1].free = 100;
+	all[1].worst = 400;
+	all[2].worst = 1000;
+	all[2].room = 200;
+	EXPECT_EQ(500U, leftFor(all, 0, 1000)); // 300 and 200 are taken
+	EXPECT_EQ(200U, leftFor(all, 2, 1000)); // what it may have
+	EXPECT_EQ(0U, leftFor(all, 0, 100));
+	all[1].worst = UINT64_MAX;
+	EXPECT_EQ(0U, leftFor(all, 0, 1000));
+	EXPECT_EQ(800U, leftFor(all, 1, 1000));
+}
+
+TEST(Exhaustion, OfOneStoreIsFreeAndSharedAtItsRate)
+{
+	std::vector<Drawer> all(1);
+	EXPECT_FALSE(exhaustionMs(all, 0, 1000)); // nothing flows
+	all[0] = {100, UINT64_MAX, 0, 10};
+	EXPECT_EQ(10'000U, exhaustionMs(all, 0, 0));
+	EXPECT_EQ(110'000U, exhaustionMs(all, 0, 1000));
+	all[0].room = 50;
+	EXPECT_EQ(15'000U, exhaustionMs(all, 0, 1000));
+	all[0].rate = 1e-6;
+	EXPECT_EQ(150'000'000'000U, exhaustionMs(all, 0, 1000));
+}
+
+TEST(Exhaustion, ComesSoonerWhenOthersDrawOnTheSame)
+{
+	std::vector<Drawer> all(2);
+	all[0] = {100, UINT64_MAX, 0, 10};
+	all[1] = {0, UINT64_MAX, 0, 90};
+	// 900 are gone when the first store begins to draw; then 100 at 100 a second.
+	EXPECT_EQ(11'000U, exhaustionMs(all, 0, 1000));
+	EXPECT_EQ(11'000U, exhaustionMs(all, 1, 1000));
+	all[1].room = 450; // it has its share after 5 s
+	EXPECT_EQ(5'000U, exhaustionMs(all, 1, 1000));
+	EXPECT_EQ(65'000U, exhaustionMs(all, 0, 1000));
+	// Shared space is gone before its own.
+	all[0].free = 1000;
+	all[1].room = UINT64_MAX;
+	EXPECT_EQ(100'000U, exhaustionMs(all, 0, 900));
+	EXPECT_EQ(10'000U, exhaustionMs(all, 1, 900));
+}
+
 constexpr int64_t second = 1'000'000'000;
 
 TEST(Forecast, KnowsNothingBeforeTwoSamples)
@@ -126,6 +185,20 @@ TEST(Forecast, TakesTheShorterOfBurstAndTrend)
 		forecast.add(i * second, used);
 	EXPECT_LT(*forecast.shortRate(), 1);
 	EXPECT_GT(*forecast.timeToFullMs(10'000), 100'000U);
+}
+
+TEST(Forecast, SaysTheTimeForEachWindow)
+{
+	Forecast forecast;
+	uint64_t used = 0;
+	for (int i = 0; i <= 600; i++)
+		forecast.add(i * second, used += i < 590 ? 10 : 1000);
+	EXPECT_LT(*forecast.shortTimeToFullMs(10'000), *forecast.longTimeToFullMs(10'000));
+	EXPECT_EQ(*forecast.shortTimeToFullMs(10'000), *forecast.timeToFullMs(10'000));
+	EXPECT_EQ(*forecast.shortRate(), forecast.rate());
+	for (int i = 601; i <= 900; i++)
+		forecast.add(i * second, used);
+	EXPECT_EQ(*forecast.longTimeToFullMs(10'000), *forecast.timeToFullMs(10'000));
 }
 
 TEST(Forecast, BeginsAnewWhenSpaceWasFreedOrTheClockWentBack)

@@ -82,6 +82,8 @@ std::vector<std::string> differences(const StorePicture &was, const StorePicture
 		Watched{"FillRateShort", &P::fillRateShort},
 		Watched{"FillRateLong", &P::fillRateLong},
 		Watched{"SecondsToFull", &P::secondsToFull},
+		Watched{"SecondsToFullShort", &P::secondsToFullShort},
+		Watched{"SecondsToFullLong", &P::secondsToFullLong},
 		Watched{"SecondsToExhaustion", &P::secondsToExhaustion},
 		Watched{"WorstCase", &P::worstCase}, Watched{"CannotOverflow", &P::cannotOverflow},
 		Watched{"Severity", &P::severity}, Watched{"Reason", &P::reason},

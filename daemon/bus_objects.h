@@ -142,6 +142,8 @@ private:
 	double FillRateShort() override { return picture_.fillRateShort; }
 	double FillRateLong() override { return picture_.fillRateLong; }
 	int64_t SecondsToFull() override { return picture_.secondsToFull; }
+	int64_t SecondsToFullShort() override { return picture_.secondsToFullShort; }
+	int64_t SecondsToFullLong() override { return picture_.secondsToFullLong; }
 	int64_t SecondsToExhaustion() override { return picture_.secondsToExhaustion; }
 	uint64_t WorstCase() override { return picture_.worstCase; }
 	bool CannotOverflow() override { return picture_.cannotOverflow; }

@@ -28,6 +28,7 @@ constexpr int64_t second = 1'000'000'000;
 constexpr int64_t publishEvery = second / 4;
 constexpr int64_t tickEvery = second;
 constexpr int64_t discoverEvery = 5 * second;
+constexpr int64_t giveBackEvery = second;
 constexpr int64_t checkModuleEvery = 30 * second;
 
 Priority priorityOf(model::Severity severity)
@@ -246,11 +247,13 @@ int64_t Daemon::settle(int64_t nowNs)
 {
 	tellRecords();
 	look(nowNs);
+	stores_.setCarving(refiller_.carvingSeconds());
 	refill(nowNs);
 	if (std::exchange(otherBus_, false))
 		bus_ = std::make_unique<Bus>(config_.bus, busParts());
 	if (dirty_ && nowNs >= publishNs_)
 		publish(nowNs);
+	giveBack(nowNs);
 	pingWatchdog(nowNs);
 	stopWhenIdle(nowNs);
 
@@ -298,6 +301,20 @@ void Daemon::refill(int64_t nowNs)
 	extender_.sweep(monotonicNs());
 	tellRecords();
 	dirty_ = true;
+}
+
+// After a look at the stores, and long after the hot path was served.
+void Daemon::giveBack(int64_t nowNs)
+{
+	if (nowNs < giveBackNs_)
+		return;
+	giveBackNs_ = nowNs + giveBackEvery;
+	const auto ours = [this](const model::Range &range) {
+		return range.status.start == 0 &&
+		       refiller_.isOurs(range.status.dev, range.status.length);
+	};
+	for (const dm::DeviceNumber number : stores_.giveBack(nowNs, ours))
+		refiller_.tookBack(number);
 }
 
 void Daemon::tellRecords()

@@ -75,6 +75,7 @@ private:
 	int64_t settle(int64_t nowNs);
 	void look(int64_t nowNs);
 	void refill(int64_t nowNs);
+	void giveBack(int64_t nowNs);
 	void tellRecords();
 	void tellGiven(const Record &record);
 	void tellRefused(const Record &record);
@@ -112,6 +113,7 @@ private:
 	int64_t discoverNs_ = 0;
 	int64_t moduleNs_ = 0;
 	int64_t publishNs_ = 0;
+	int64_t giveBackNs_ = 0;
 	int64_t pingNs_ = 0;
 	int64_t pingEveryNs_ = 0;    // 0: nobody watches us
 	int64_t stopNs_ = INT64_MAX; // told to end, and no longer than until then

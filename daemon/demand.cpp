@@ -10,9 +10,9 @@ namespace snapdiff::daemon {
 
 namespace {
 
-bool names(const Demand &demand, const std::string &supply)
+bool names(const std::vector<std::string> &supplies, const std::string &supply)
 {
-	return std::ranges::find(demand.supplies, supply) != demand.supplies.end();
+	return std::ranges::find(supplies, supply) != supplies.end();
 }
 
 } // namespace
@@ -21,13 +21,16 @@ bool names(const Demand &demand, const std::string &supply)
 // counts for all demands whose list its supply is in.  A device is carved by nobody.
 std::vector<Demand> Refiller::demands() const
 {
-	std::vector<Demand> all = {{common_, wanted_}};
+	std::vector<Demand> all = {{common_, wanted_, 0}};
 
 	for (const std::string &store : surroundings_.stores) {
 		const auto *own = config_.ownSuppliesOf(store);
-		const unsigned ranges = config_.reserveRangesOf(store);
+		const unsigned least = config_.reserveRangesOf(store);
+		unsigned ranges = least;
+		if (own && !surroundings_.pace.calm)
+			ranges = std::max(ranges, rangesFor(*own));
 		if (own || ranges > wanted_)
-			all.push_back({own ? *own : common_, ranges});
+			all.push_back({own ? *own : common_, ranges, least});
 	}
 	std::erase_if(all, [](const Demand &demand) {
 		return demand.ranges == 0 || std::ranges::all_of(demand.supplies, isDeviceSupply);
@@ -35,13 +38,34 @@ std::vector<Demand> Refiller::demands() const
 	return all;
 }
 
-size_t Refiller::readyOf(const Demand &demand) const
+Refiller::Ready Refiller::readyIf(const std::function<bool(const ReadyRange &)> &condition) const
 {
-	size_t count = 0;
-	for (const ReadyRange &range : reserve_.ranges())
-		count += range.state == ReadyRange::State::Ready && !range.isDevice() &&
-			 names(demand, range.vg);
-	return count;
+	Ready ready;
+
+	for (const ReadyRange &range : reserve_.ranges()) {
+		if (range.state != ReadyRange::State::Ready || range.isDevice() || !condition(range))
+			continue;
+		ready.count++;
+		ready.sectors += range.length;
+	}
+	return ready;
+}
+
+Refiller::Ready Refiller::readyCarved() const
+{
+	return readyIf([](const ReadyRange &) { return true; });
+}
+
+Refiller::Ready Refiller::readyFrom(const std::vector<std::string> &supplies) const
+{
+	return readyIf([&](const ReadyRange &range) { return names(supplies, range.vg); });
+}
+
+// As many as configured, and more while they hold too little for the pace.
+unsigned Refiller::rangesFor(const std::vector<std::string> &supplies) const
+{
+	const Ready ready = readyFrom(supplies);
+	return rangesWanted(config_, surroundings_.pace, ready.count, ready.sectors);
 }
 
 std::vector<Demand> Refiller::unmetDemands() const
@@ -88,26 +112,22 @@ unsigned Refiller::wanted() const
 						    })));
 }
 
-// Back to its volume group: what nobody may have, and what is beyond the maximum,
-// unless it would be carved again at once.
+// Back to its volume group: what nobody may have, and what is too much (weighSurplus()),
+// unless a store is to keep it for itself.
 bool Refiller::mayGo(const ReadyRange &range) const
 {
-	const std::vector<Demand> all = demands();
-	size_t carved = 0;
 	bool named = false;
 
-	for (const Demand &demand : all) {
-		if (!names(demand, range.vg))
+	for (const Demand &demand : demands()) {
+		if (!names(demand.supplies, range.vg))
 			continue;
 		named = true;
-		if (readyOf(demand) <= demand.ranges)
+		if (demand.least && readyOf(demand) <= demand.least)
 			return false;
 	}
 	if (config_.supplies && !named)
 		return true;
-	for (const ReadyRange &other : reserve_.ranges())
-		carved += other.state == ReadyRange::State::Ready && !other.isDevice();
-	return carved > (all.empty() ? 0 : config_.reserveMaxRanges);
+	return range.length <= surplus_;
 }
 
 bool Refiller::anyGroup() const

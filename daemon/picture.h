@@ -92,6 +92,8 @@ struct StorePicture
 	double fillRateShort = -1;
 	double fillRateLong = -1;
 	int64_t secondsToFull = -1;
+	int64_t secondsToFullShort = -1;
+	int64_t secondsToFullLong = -1;
 	int64_t secondsToExhaustion = -1;
 	uint64_t worstCase = 0;
 	bool cannotOverflow = false;

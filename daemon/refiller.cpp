@@ -48,6 +48,8 @@ bool Refiller::step(int64_t nowNs, const Surroundings &surroundings)
 
 	surroundings_ = surroundings;
 	spares_.look(nowNs, surroundings);
+	if (!surroundings_.pace.rangeSectors)
+		surroundings_.pace = paceOf(config_, {}, carving_.slow());
 	if (const auto reply = carver_.takeReply(); reply && asked_) {
 		more = take(*reply, nowNs);
 		ops::step("answer taken");
@@ -58,11 +60,13 @@ bool Refiller::step(int64_t nowNs, const Surroundings &surroundings)
 	chooseSupplies();
 	// Nobody said where to carve from and there is nobody to carve for.
 	const bool idle = !config_.supplies && !surroundings_.anyStore;
-	wanted_ = idle || common_.empty() ? 0 : config_.reserveRanges;
+	wanted_ = idle || common_.empty() ? 0 : rangesFor(common_);
 	for (Supply &supply : supplies_)
 		spares_.describe(supply);
+	weighSurplus(nowNs);
 	tellShortage();
 	asked_ = decide(nowNs);
+	askedNs_ = nowNs;
 	if (asked_) {
 		ops::step("about to ask");
 		carver_.ask(*asked_);
@@ -91,6 +95,12 @@ void Refiller::lookSoon(int64_t nowNs)
 	suppliesDue_ = std::min(suppliesDue_, nowNs + lookAfterChange);
 }
 
+void Refiller::tookBack(dm::DeviceNumber number)
+{
+	tookBack_.insert(number);
+	volumesDue_ = 0;
+}
+
 void Refiller::left(const std::vector<ReadyRange> &ranges, int64_t nowNs)
 {
 	for (const ReadyRange &range : ranges)
@@ -112,6 +122,12 @@ std::string Refiller::volumeName(dm::DeviceNumber number) const
 {
 	const auto found = volumes_.find(number);
 	return found == volumes_.end() ? std::string() : found->second.name();
+}
+
+bool Refiller::isOurs(dm::DeviceNumber number, uint64_t sectors) const
+{
+	const auto found = volumes_.find(number);
+	return found != volumes_.end() && found->second.ours && found->second.sectors == sectors;
 }
 
 // The configured ones, or those that stores have ranges from; then those that stores
@@ -202,6 +218,25 @@ std::string Refiller::freeName(const std::string &vg) const
 	}
 }
 
+// Does the reserve hold too much, and has done so for long enough?
+void Refiller::weighSurplus(int64_t nowNs)
+{
+	const Ready carved = readyCarved();
+	uint64_t longest = UINT64_MAX;
+
+	surplus_ = 0;
+	if (wanted_)
+		longest = longestSurplus(config_, surroundings_.pace, carved.count, carved.sectors);
+	if (!resynced_ || surroundings_.starving || longest == 0 || carved.count == 0) {
+		surplusSince_.reset();
+		return;
+	}
+	if (!surplusSince_)
+		surplusSince_ = nowNs;
+	if (nowNs - *surplusSince_ >= int64_t{config_.giveBackAfterMs} * 1'000'000)
+		surplus_ = longest;
+}
+
 std::optional<CarverRequest> Refiller::decideRemoval()
 {
 	CarverRequest request;
@@ -244,7 +279,7 @@ std::optional<Refiller::Piece> Refiller::nextPiece(int64_t nowNs) const
 	return {};
 }
 
-// What can be carved from a supply: as large as configured, or what is left, on one
+// What can be carved from a supply: as large as the pace wants, or what is left, on one
 // disk, and rather not on one that carries an origin.
 std::optional<Refiller::Piece> Refiller::pieceOf(size_t index, int64_t nowNs) const
 {
@@ -255,7 +290,8 @@ std::optional<Refiller::Piece> Refiller::pieceOf(size_t index, int64_t nowNs) co
 	    group->second.partial)
 		return {};
 	const uint64_t extent = group->second.extent;
-	const uint64_t size = (config_.rangeSize + extent - 1) / extent * extent;
+	const uint64_t wanted = std::max(config_.rangeSize, surroundings_.pace.rangeSectors);
+	const uint64_t size = (wanted + extent - 1) / extent * extent;
 	const uint64_t free = group->second.free;
 	const uint64_t spare = free - std::min(free, config_.leaveFreeOf(supply.vg));
 
@@ -344,7 +380,8 @@ bool Refiller::settle(const CarvedVolume &volume, bool first, int64_t nowNs)
 		return false; // told by dropPartial()
 	const int64_t since = unusedSince_.try_emplace(name, nowNs).first->second;
 	const int64_t ripe = since + int64_t{config_.returnAfterMs} * 1'000'000;
-	const bool atOnce = first && volume.ours && volume.number;
+	const bool atOnce =
+		volume.ours && volume.number && (first || tookBack_.erase(*volume.number));
 	if (nowNs < ripe && !atOnce) {
 		volumesDue_ = std::min(volumesDue_, ripe);
 		return false;
@@ -443,6 +480,19 @@ void Refiller::lookFailed(const CarverReply &reply)
 		notices_.wrong("lvm", reply.why);
 }
 
+// The sum of all ranges that can be carved: rests of disks that are too small for one,
+// and what is to be left free, are not there for anybody.
+uint64_t Refiller::carvableOf(const SupplyGroup &group) const
+{
+	const uint64_t spare = group.free - std::min(group.free, config_.leaveFreeOf(group.vg));
+	uint64_t sum = 0;
+
+	for (const SupplyDisk &disk : disks_)
+		if (disk.vg == group.vg && disk.free >= config_.minRangeSize)
+			sum += disk.free;
+	return std::min(sum, spare);
+}
+
 // State and carvable space of each supply, from what was looked up last.
 void Refiller::judgeSupplies()
 {
@@ -463,11 +513,9 @@ void Refiller::judgeSupplies()
 			notices_.wrong("supply " + supply.vg, supply.problem);
 			continue;
 		}
-		const uint64_t free = group->second.free;
-		const uint64_t spare = free - std::min(free, config_.leaveFreeOf(supply.vg));
 		const bool fits = pieceOf(i, INT64_MAX).has_value();
 		supply.size = group->second.size;
-		supply.carvable = fits ? spare : 0;
+		supply.carvable = fits ? carvableOf(group->second) : 0;
 		if (supply.failures && fits)
 			continue; // until a carve works again
 		supply.state = fits ? Supply::State::Ok : Supply::State::Full;
@@ -481,10 +529,12 @@ bool Refiller::takeCarved(const CarverReply &reply, int64_t nowNs)
 	const auto supply = std::ranges::find(supplies_, asked_->vg, &Supply::vg);
 
 	if (!reply.ok() || reply.volumes.size() != 1) {
+		carving_.failed(nowNs - askedNs_);
 		if (supply != supplies_.end())
 			supplyFailed(*supply, reply, nowNs);
 		return false;
 	}
+	carving_.succeeded(nowNs - askedNs_);
 	if (supply != supplies_.end()) {
 		supply->failures = 0;
 		supply->notBefore = 0;

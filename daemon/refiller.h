@@ -15,6 +15,7 @@
 #include "carver.h"
 #include "config.h"
 #include "notices.h"
+#include "pace.h"
 #include "reserve.h"
 #include "spares.h"
 #include "supply.h"
@@ -34,6 +35,7 @@ struct Demand
 {
 	std::vector<std::string> supplies;
 	unsigned ranges = 0;
+	unsigned least = 0; // never fewer of them, whatever is too much for the others
 };
 
 class Refiller
@@ -56,6 +58,9 @@ public:
 	// Something changed among the dm devices: look again, soon.
 	void lookSoon(int64_t nowNs);
 
+	// We took this range back from its store: its LV is nobody else's.
+	void tookBack(dm::DeviceNumber number);
+
 	// Ranges that the reserve gave or that were refused.
 	void left(const std::vector<ReadyRange> &ranges, int64_t nowNs);
 
@@ -72,6 +77,11 @@ public:
 	// "vg0/snapdiff.3" for a device that is a carved LV; empty otherwise.
 	std::string volumeName(dm::DeviceNumber number) const;
 
+	// An LV that we carved, with exactly so many sectors.
+	bool isOurs(dm::DeviceNumber number, uint64_t sectors) const;
+
+	double carvingSeconds() const { return carving_.slow(); }
+
 private:
 	struct Piece
 	{
@@ -82,12 +92,24 @@ private:
 
 	std::optional<CarverRequest> decide(int64_t nowNs);
 	std::optional<CarverRequest> decideRemoval();
+	void weighSurplus(int64_t nowNs);
 	std::optional<Piece> nextPiece(int64_t nowNs) const;
 	std::optional<Piece> pieceOf(size_t supply, int64_t nowNs) const;
+	uint64_t carvableOf(const SupplyGroup &group) const;
 	std::string freeName(const std::string &vg) const;
 	bool exhausted() const;
 	std::vector<Demand> demands() const;
-	size_t readyOf(const Demand &demand) const;
+	// Carved ranges that are ready; devices are not carved.
+	struct Ready
+	{
+		size_t count = 0;
+		uint64_t sectors = 0;
+	};
+	Ready readyIf(const std::function<bool(const ReadyRange &)> &condition) const;
+	Ready readyCarved() const;
+	Ready readyFrom(const std::vector<std::string> &supplies) const;
+	size_t readyOf(const Demand &demand) const { return readyFrom(demand.supplies).count; }
+	unsigned rangesFor(const std::vector<std::string> &supplies) const;
 	std::vector<Demand> unmetDemands() const;
 	bool isShort() const { return !unmetDemands().empty(); }
 	bool mayGo(const ReadyRange &range) const;
@@ -119,6 +141,8 @@ private:
 	Surroundings surroundings_;
 	std::optional<CarverRequest> asked_;
 	size_t askedSupply_ = 0;
+	int64_t askedNs_ = 0;
+	CarvingTime carving_;
 
 	std::vector<Supply> supplies_;
 	std::vector<std::string>
@@ -130,6 +154,9 @@ private:
 	std::set<std::string> names_;		     // of all carved LVs, "vg0/snapdiff.3"
 	std::map<std::string, int64_t> unusedSince_; // LV -> when it was first seen so
 	std::vector<CarvedVolume> toRemove_;
+	std::set<dm::DeviceNumber> tookBack_;
+	std::optional<int64_t> surplusSince_; // the reserve holds too much
+	uint64_t surplus_ = 0;		      // for so long that a range of this size may go
 
 	bool resynced_ = false;
 	bool suppliesKnown_ = false;

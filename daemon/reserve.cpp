@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include <fcntl.h>
 
@@ -131,13 +132,14 @@ std::vector<ReadyRange> Reserve::takeWhere(const Condition &condition)
 
 bool Reserve::takeSurplus(ReadyRange &range, const Condition &mayGo)
 {
+	const auto merit = [](const ReadyRange &one) { return std::pair(one.rank, one.length); };
 	size_t last = ranges_.size();
 
 	for (size_t i = 0; i < ranges_.size(); i++) {
 		if (ranges_[i].state != ReadyRange::State::Ready || ranges_[i].isDevice() ||
 		    (mayGo && !mayGo(ranges_[i])))
 			continue;
-		if (last == ranges_.size() || ranges_[i].rank >= ranges_[last].rank)
+		if (last == ranges_.size() || merit(ranges_[i]) >= merit(ranges_[last]))
 			last = i;
 	}
 	if (last == ranges_.size())

@@ -126,7 +126,8 @@ public:
 	// Takes out the ready ranges of which this is true.
 	std::vector<ReadyRange> takeWhere(const Condition &condition);
 
-	// Takes out the ready LV that would be given last, of those that may go.
+	// Takes out a ready LV, of those that may go: of the supply that comes last, the
+	// longest.
 	bool takeSurplus(ReadyRange &range, const Condition &mayGo = {});
 
 	bool has(dm::DeviceNumber number) const;

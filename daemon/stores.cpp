@@ -48,6 +48,14 @@ Stores::Stores(ops::Context &context, Extender &extender, Notices &notices, Name
 {
 }
 
+void Stores::configure(const Config &config)
+{
+	config_ = config;
+	giveBack_.configure(config);
+	for (auto &[name, known] : stores_)
+		known.rate.remember(secondsToRemember(config));
+}
+
 void Stores::checkModule()
 {
 	ModuleState state;
@@ -106,6 +114,7 @@ bool Stores::watchAll(const std::vector<dm::Device> &devices)
 		notices_.right("store " + known->first);
 		notices_.event(model::Severity::Ok, "store-removed", known->first,
 			       "store " + known->first + " is gone");
+		giveBack_.forget(known->first);
 		known = stores_.erase(known);
 	}
 	std::vector<dm::DeviceNumber> gone;
@@ -125,9 +134,11 @@ bool Stores::watchOne(const dm::Device &device)
 
 	if (!isNew && store.store.number == device.number && extender_.find(device.number))
 		return false;
+	giveBack_.forget(device.name);
 	store = Known();
 	store.store.name = device.name;
 	store.store.number = device.number;
+	store.rate.remember(secondsToRemember(config_));
 	WatchedStore *watched = extender_.watch(device.number, device.name);
 	if (!watched) {
 		notices_.wrong("store " + device.name, "there are too many stores");
@@ -178,7 +189,11 @@ void Stores::readOne(Known &known, int64_t nowNs)
 		tellChanges(known.store, *read);
 	known.store = std::move(*read);
 	known.read = true;
-	known.forecast.add(nowNs, known.store.summary.used);
+	// What came in rather than what is used: a delete is no lull.
+	const uint64_t inflow = known.inflow.add(known.store);
+	known.forecast.add(nowNs, inflow);
+	const dm::Summary &now = known.store.summary;
+	known.rate.add(nowNs, inflow, now.held > 0 || now.mode != dm::StoreMode::Active);
 	applyConfig(known);
 }
 
@@ -187,6 +202,8 @@ void Stores::tellChanges(const model::Store &before, const model::Store &after)
 	for (const model::Event &change : model::changes(before, after)) {
 		// What we gave was told when we gave it, with its latency.
 		if (change.kind == model::EventKind::RangeGiven && given_.erase(change.object))
+			continue;
+		if (change.kind == model::EventKind::RangeShrinking && taken_.erase(change.object))
 			continue;
 		const Told told = tell(change, before);
 		notices_.event(told.severity, told.kind, after.name, told.text);
@@ -224,15 +241,31 @@ void Stores::applySupplies(WatchedStore &watched, const std::string &name) const
 		watched.supplies = std::move(order);
 }
 
-// The kernel keeps the low-water mark; the configuration says what it is to be.
 void Stores::applyConfig(Known &known)
 {
-	const std::string &name = known.store.name;
-	const auto lowWater = config_.lowWaterOf(name);
-
 	if (WatchedStore *watched = extender_.find(known.store.number))
-		applySupplies(*watched, name);
-	if (!lowWater || *lowWater == known.store.summary.lowWater)
+		applySupplies(*watched, known.store.name);
+	setLowWater(known);
+}
+
+PacedStore Stores::paced(const Known &known) const
+{
+	const uint64_t most = config_.maxSizeOf(known.store.name).value_or(UINT64_MAX);
+	const uint64_t capacity = known.store.summary.capacity;
+
+	return {known.rate.perSecond(), most > capacity ? most - capacity : 0};
+}
+
+// The kernel keeps the low-water mark; configuration and pace say what it is to be.
+void Stores::setLowWater(Known &known)
+{
+	const std::string &name = known.store.name;
+	const PacedStore alone = paced(known);
+	const auto lowWater = known.mark.next(
+		{known.store.summary.lowWater, config_.lowWaterOf(name), alone.rate, carving_,
+		 paceOf(config_, {&alone, 1}, carving_).rangeSectors, config_.maxSizeOf(name)});
+
+	if (!lowWater)
 		return;
 	const auto done = dm::storeMessage(context_.dm, name,
 					   dm::setMessage("low_water", std::to_string(*lowWater)));
@@ -242,8 +275,61 @@ void Stores::applyConfig(Known &known)
 	}
 	notices_.right("low-water mark of " + name);
 	known.store.summary.lowWater = *lowWater;
+	known.mark.wasSet(*lowWater);
 	notices_.event(model::Severity::Ok, "level", name,
 		       "low-water mark set to " + formatSize(bytesOf(*lowWater)));
+}
+
+std::vector<dm::DeviceNumber> Stores::giveBack(int64_t nowNs, const GiveBack::Ours &ours)
+{
+	std::vector<dm::DeviceNumber> free;
+
+	for (auto &[name, known] : stores_) {
+		if (!known.read)
+			continue;
+		const PacedStore alone = paced(known);
+		const auto advice =
+			giveBack_.look(nowNs,
+				       {known.store, alone.rate,
+					paceOf(config_, {&alone, 1}, carving_).rangeSectors},
+				       ours);
+		if (advice && !follow(known, *advice, nowNs))
+			free.push_back(advice->range.status.dev);
+	}
+	return free;
+}
+
+// False: there is nothing more to do, the range is free.
+bool Stores::follow(Known &known, const GiveBack::Advice &advice, int64_t nowNs)
+{
+	const std::string &store = known.store.name;
+	const dm::RangeStatus &range = advice.range.status;
+	const bool cancel = advice.kind == GiveBack::Advice::Kind::Cancel;
+
+	if (advice.kind == GiveBack::Advice::Kind::Gone) {
+		taken_.erase(advice.range.device);
+		return false;
+	}
+	const auto done = dm::storeMessage(
+		context_.dm, store,
+		dm::shrinkMessage({range.dev.text(), range.start, range.length, {}}, cancel));
+	if (!done && !cancel) {
+		giveBack_.refused(nowNs, store);
+		notices_.event(model::Severity::Notice, "shrink-undone", store,
+			       "range " + advice.range.device +
+				       " stays: " + done.error().message());
+		return true;
+	}
+	if (!cancel) {
+		taken_.insert(advice.range.device);
+		notices_.event(model::Severity::Ok, "range-shrinking", store,
+			       "taking " + advice.range.device + " (" +
+				       formatSize(bytesOf(range.length)) +
+				       ") back: it is not needed any more");
+	}
+	// What is known is from before the message.
+	readOne(known, nowNs);
+	return true;
 }
 
 void Stores::findOriginDisks()
@@ -275,6 +361,10 @@ Surroundings Stores::surroundings(int64_t nowNs, bool fresh)
 	around.originDisks = originDisks();
 	around.anyStore = !stores_.empty();
 	around.starving = extender_.starving();
+	std::vector<PacedStore> all;
+	for (const auto &[name, known] : stores_)
+		all.push_back(paced(known));
+	around.pace = paceOf(config_, all, carving_);
 	return around;
 }
 
@@ -290,17 +380,55 @@ Disks Stores::originDisks() const
 std::vector<StorePicture> Stores::pictures(const Offers &offers) const
 {
 	std::vector<StorePicture> all;
+	std::vector<model::Drawer> drawers;
+
 	for (const auto &[name, known] : stores_)
 		if (known.read)
-			all.push_back(picture(known, offers(orderFor(config_, name))));
+			drawers.push_back(drawer(known));
+	for (const auto &[name, known] : stores_) {
+		if (!known.read)
+			continue;
+		const Offer offer = offers(orderFor(config_, name));
+		all.push_back(picture(known, offer));
+		foresee(all.back(), known, drawers, all.size() - 1,
+			sumOf(offer.reserve, offer.carvable));
+	}
 	return all;
+}
+
+model::Drawer Stores::drawer(const Known &known) const
+{
+	return {known.store.summary.free, paced(known).room, model::worstCase(known.store).needed,
+		known.forecast.rate()};
+}
+
+// What is shared by all stores is there for each only as far as the others leave it.
+void Stores::foresee(StorePicture &shown, const Known &known, const std::vector<model::Drawer> &all,
+		     size_t which, uint64_t shared) const
+{
+	const uint64_t left = model::leftFor(all, which, shared);
+	const auto exhausted = model::exhaustionMs(all, which, shared);
+	const uint64_t free = known.store.summary.free;
+
+	shown.fillRateShort = known.forecast.shortRate().value_or(-1);
+	shown.fillRateLong = known.forecast.longRate().value_or(-1);
+	shown.secondsToFull = secondsOf(known.forecast.timeToFullMs(free));
+	shown.secondsToFullShort = secondsOf(known.forecast.shortTimeToFullMs(free));
+	shown.secondsToFullLong = secondsOf(known.forecast.longTimeToFullMs(free));
+	shown.secondsToExhaustion = secondsOf(exhausted);
+	const model::WorstCase worst = model::worstCase(known.store, left);
+	shown.worstCase = worst.needed;
+	shown.cannotOverflow = worst.cannotOverflow;
+	// What we will give counts: a store that is extended in time is not in danger.
+	const model::Judgement judgement = model::judge(known.store, exhausted, left);
+	shown.severity = word(judgement.severity);
+	shown.reason = judgement.reason;
 }
 
 StorePicture Stores::picture(const Known &known, const Offer &offer) const
 {
 	const model::Store &store = known.store;
-	const uint64_t limit = config_.maxSizeOf(store.name).value_or(UINT64_MAX);
-	const uint64_t room = limit > store.summary.capacity ? limit - store.summary.capacity : 0;
+	const uint64_t room = paced(known).room;
 	StorePicture shown;
 
 	shown.name = store.name;
@@ -316,21 +444,6 @@ StorePicture Stores::picture(const Known &known, const Offer &offer) const
 	shown.memoryBytes = store.memoryBytes;
 	shown.reserveSectors = std::min(offer.reserve, room);
 	shown.carvableSectors = std::min(offer.carvable, room - shown.reserveSectors);
-	shown.fillRateShort = known.forecast.shortRate().value_or(-1);
-	shown.fillRateLong = known.forecast.longRate().value_or(-1);
-
-	const uint64_t available = shown.reserveSectors + shown.carvableSectors;
-	const auto exhausted = known.forecast.timeToFullMs(sumOf(store.summary.free, available));
-	shown.secondsToFull = secondsOf(known.forecast.timeToFullMs(store.summary.free));
-	shown.secondsToExhaustion = secondsOf(exhausted);
-	const model::WorstCase worst = model::worstCase(store, available);
-	shown.worstCase = worst.needed;
-	shown.cannotOverflow = worst.cannotOverflow;
-	// What we will give counts: a store that is extended in time is not in danger.
-	const model::Judgement judgement = model::judge(store, exhausted, available);
-	shown.severity = word(judgement.severity);
-	shown.reason = judgement.reason;
-
 	if (WatchedStore *watched = extender_.find(store.number))
 		shown.extensions = watched->extensions;
 	for (const model::Range &range : store.ranges)

@@ -10,10 +10,14 @@
 #include "changes.h"
 #include "config.h"
 #include "extender.h"
+#include "fill_rate.h"
+#include "giveback.h"
+#include "model/exhaustion.h"
 #include "model/forecast.h"
 #include "model/store.h"
 #include "notices.h"
 #include "ops/context.h"
+#include "pace.h"
 #include "picture.h"
 #include "refiller.h"
 
@@ -40,7 +44,7 @@ public:
 
 	Stores(ops::Context &context, Extender &extender, Notices &notices, Namer namer);
 
-	void configure(const Config &config) { config_ = config; }
+	void configure(const Config &config);
 
 	// Which stores are there?  Watches new ones, forgets those that are gone, and
 	// reads everything.  True: their set changed.
@@ -48,6 +52,12 @@ public:
 
 	// Reads the known stores again.
 	void refresh(int64_t nowNs);
+
+	// How long carving takes, in seconds: marks and ranges follow.
+	void setCarving(double seconds) { carving_ = seconds; }
+
+	// Takes ranges back that are not needed.  Returns the devices that are free now.
+	std::vector<dm::DeviceNumber> giveBack(int64_t nowNs, const GiveBack::Ours &ours);
 
 	// Asks for the targets' version.
 	void checkModule();
@@ -80,6 +90,9 @@ private:
 	{
 		model::Store store;
 		model::Forecast forecast;
+		Inflow inflow;
+		FillRate rate;
+		LowWaterMark mark;
 		Disks originDisks;
 		bool read = false;
 	};
@@ -92,9 +105,15 @@ private:
 	void nameDevices(model::Store &store) const;
 	std::string nameOf(dm::DeviceNumber number) const;
 	void applyConfig(Known &known);
+	void setLowWater(Known &known);
+	PacedStore paced(const Known &known) const;
+	bool follow(Known &known, const GiveBack::Advice &advice, int64_t nowNs);
 	void findOriginDisks();
 	void applySupplies(WatchedStore &watched, const std::string &name) const;
+	model::Drawer drawer(const Known &known) const;
 	StorePicture picture(const Known &known, const Offer &offer) const;
+	void foresee(StorePicture &shown, const Known &known, const std::vector<model::Drawer> &all,
+		     size_t which, uint64_t shared) const;
 
 	ops::Context &context_;
 	Extender &extender_;
@@ -106,6 +125,9 @@ private:
 	std::map<dm::DeviceNumber, std::string> names_;	 // of devices below stores
 	std::map<std::string, std::string> liveDevices_; // "store origin" -> dm name
 	std::set<std::string> given_;			 // by us, not seen in a store yet
+	std::set<std::string> taken_;			 // shrinks that we told already
+	GiveBack giveBack_;
+	double carving_ = CarvingTime::unknown;
 	bool first_ = true;
 	uint64_t lastLookUs_ = 0;
 };

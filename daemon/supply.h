@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "dm/device_number.h"
+#include "pace.h"
 #include "reserve.h"
 
 #include <cstdint>
@@ -25,6 +26,7 @@ struct Surroundings
 	Disks originDisks;
 	bool anyStore = false;
 	bool starving = false;
+	Pace pace; // of the stores; none: as configured
 };
 
 struct Supply

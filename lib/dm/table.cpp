@@ -135,6 +135,12 @@ std::string extendMessage(const RangeSpec &range)
 			   range.group.text());
 }
 
+std::string shrinkMessage(const RangeSpec &range, bool cancel)
+{
+	return fmt::format("shrink {} {} {}{}", range.device, range.start, range.length,
+			   cancel ? " cancel" : "");
+}
+
 std::string takeMessage(std::string_view snapshot, unsigned timeoutMs,
 			std::span<const std::string> origins)
 {

@@ -76,6 +76,8 @@ Result<ImageTable> parseImageTable(std::string_view line);
 
 // Messages.  Names and numbers are taken as they are; the kernel judges them.
 std::string extendMessage(const RangeSpec &range);
+// The range's group is ignored.
+std::string shrinkMessage(const RangeSpec &range, bool cancel);
 // An empty list of origins stands for all of them.
 std::string takeMessage(std::string_view snapshot, unsigned timeoutMs,
 			std::span<const std::string> origins);

@@ -45,6 +45,7 @@ struct FakeLvm
 
 	std::map<std::string, Device> devices; // by path
 	std::map<std::string, Group> groups;
+	std::map<std::string, uint64_t> restOf; // free on a second disk of the group
 	std::vector<CarvedVolume> volumes;
 	uint32_t nextMinor = 100;
 	unsigned nextName = 0;

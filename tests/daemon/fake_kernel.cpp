@@ -38,14 +38,94 @@ void FakeKernel::fill(dm::DeviceNumber number, uint64_t sectors)
 {
 	FakeStore &store = stores.at(number);
 
+	sectors = place(store, sectors);
+	for (dm::RangeStatus &range : store.status.ranges) {
+		if (!sectors || range.shrink != dm::Shrink::Moving)
+			continue;
+		range.shrink = dm::Shrink::NoSpace;
+		range.free = std::exchange(range.unusable, 0);
+		sectors = place(store, sectors);
+	}
+	store.status.summary.held += sectors;
+	store.status.summary.heldTotal += sectors;
+	settle(store);
+}
+
+// Returns what did not fit.
+uint64_t FakeKernel::place(FakeStore &store, uint64_t sectors)
+{
 	for (dm::RangeStatus &range : store.status.ranges) {
 		const uint64_t taken = std::min(sectors, range.free);
 		range.free -= taken;
 		range.used += taken;
 		sectors -= taken;
 	}
-	store.status.summary.held += sectors;
-	store.status.summary.heldTotal += sectors;
+	return sectors;
+}
+
+void FakeKernel::release(dm::DeviceNumber number, uint64_t sectors)
+{
+	FakeStore &store = stores.at(number);
+
+	for (dm::RangeStatus &range : store.status.ranges) {
+		const uint64_t freed = std::min(sectors, range.used);
+		const bool moving = range.shrink == dm::Shrink::Moving;
+		(moving ? range.unusable : range.free) += freed;
+		range.used -= freed;
+		sectors -= freed;
+	}
+	settle(store);
+}
+
+int FakeKernel::shrink(FakeStore &store, std::string_view text)
+{
+	const auto words = splitWords(text);
+	const auto device = words.size() >= 3 ? dm::DeviceNumber::parse(words[0]) : std::nullopt;
+	const bool cancel = words.size() == 4 && words[3] == "cancel";
+	const auto range = std::ranges::find_if(store.status.ranges, [&](const auto &one) {
+		return device && one.dev == *device && std::to_string(one.start) == words[1] &&
+		       std::to_string(one.length) == words[2];
+	});
+
+	if (range == store.status.ranges.end())
+		return ENOENT;
+	if (cancel == (range->shrink != dm::Shrink::Moving))
+		return 0;
+	if (cancel) {
+		range->shrink = dm::Shrink::Cancelled;
+		range->free = std::exchange(range->unusable, 0);
+	} else {
+		if (store.summary().free - range->free < range->used)
+			return ENOSPC;
+		range->shrink = dm::Shrink::Moving;
+		range->unusable = std::exchange(range->free, 0);
+	}
+	settle(store);
+	return 0;
+}
+
+void FakeKernel::evacuate(dm::DeviceNumber number, uint64_t sectors)
+{
+	FakeStore &store = stores.at(number);
+
+	for (dm::RangeStatus &range : store.status.ranges) {
+		if (range.shrink != dm::Shrink::Moving)
+			continue;
+		const uint64_t wanted = std::min(sectors, range.used);
+		const uint64_t moved = wanted - place(store, wanted);
+		range.used -= moved;
+		range.unusable += moved;
+		sectors -= moved;
+	}
+	std::erase_if(store.status.ranges, [](const dm::RangeStatus &range) {
+		return range.shrink == dm::Shrink::Moving && range.used == 0;
+	});
+	settle(store);
+}
+
+void FakeKernel::setLowWater(FakeStore &store, uint64_t sectors)
+{
+	store.status.summary.lowWater = sectors;
 	settle(store);
 }
 
@@ -277,7 +357,13 @@ Result<std::string> FakeDeviceMapper::message(const std::string &name, const std
 	store->messages.push_back(text);
 	const auto words = splitWords(text);
 	if (words.size() == 3 && words[0] == "set" && words[1] == "low_water")
-		store->status.summary.lowWater = parseNumber(words[2]).value_or(0);
+		kernel_.setLowWater(*store, parseNumber(words[2]).value_or(0));
+	if (text.starts_with("shrink ")) {
+		const int error =
+			shrinkError ? shrinkError : kernel_.shrink(*store, text.substr(7));
+		if (error)
+			return Error(error, "shrink " + name);
+	}
 	return std::string();
 }
 

@@ -38,8 +38,18 @@ public:
 	void removeStore(dm::DeviceNumber number);
 	FakeStore &store(dm::DeviceNumber number) { return stores.at(number); }
 
-	// Takes free sectors; what does not fit is held.
+	// Takes free sectors; what does not fit undoes shrinks, and then is held.
 	void fill(dm::DeviceNumber number, uint64_t sectors);
+
+	// A delete: so many sectors are free again, from the oldest ranges on.
+	void release(dm::DeviceNumber number, uint64_t sectors);
+
+	// Begins or undoes a shrink; 0 or an errno.
+	int shrink(FakeStore &store, std::string_view words);
+	// Moves up to so many sectors out of shrinking ranges; those that are empty go.
+	void evacuate(dm::DeviceNumber number, uint64_t sectors);
+
+	void setLowWater(FakeStore &store, uint64_t sectors);
 
 	// Kernel
 	int fd() const override { return -1; }
@@ -66,6 +76,7 @@ public:
 
 private:
 	int extend(FakeStore &store, std::string_view words);
+	uint64_t place(FakeStore &store, uint64_t sectors);
 	void settle(FakeStore &store);
 	void called();
 };
@@ -91,6 +102,7 @@ public:
 	Result<std::string> message(const std::string &name, const std::string &text) override;
 	Result<uint32_t> wait(const std::string &name, uint32_t lastEvent) override;
 
+	int shrinkError = 0; // for every shrink
 	uint32_t moduleMajor = 1;
 	bool moduleLoaded = true;
 

@@ -31,6 +31,7 @@ Config makeConfig()
 	config.reserveRanges = 3;
 	config.reserveMaxRanges = 5;
 	config.returnAfterMs = 30000;
+	config.giveBackAfterMs = 10000;
 	return config;
 }
 
@@ -80,6 +81,7 @@ protected:
 		around.originDisks = originDisks;
 		around.anyStore = !kernel.stores.empty();
 		around.starving = run->extender.starving();
+		around.pace = pace;
 		return around;
 	}
 
@@ -131,6 +133,7 @@ protected:
 	FakeLvm lvm;
 	Config config = makeConfig();
 	Disks originDisks;
+	Pace pace;
 	std::unique_ptr<Life> run;
 	std::vector<std::string> given;
 };
@@ -142,6 +145,33 @@ TEST_F(Refilling, TheReserveIsFilledToTheNumberWanted)
 	EXPECT_EQ(inReserve("vg0"), 3U);
 	EXPECT_EQ(asked(CarverRequest::Kind::Carve), 3U);
 	EXPECT_EQ(run->refiller.carvableSectors(), 5 * rangeSize);
+}
+
+TEST_F(Refilling, WhatIsToBeLeftFreeIsNotCarvable)
+{
+	config.supplies = std::vector<std::string>{"vg0"};
+	config.leaveFree = rangeSize;
+	start();
+	rounds(20);
+	EXPECT_EQ(run->refiller.carvableSectors(), 0U); // three are in reserve
+	lvm.groups["vg0"].free += 2 * rangeSize;
+	run->refiller.lookSoon(kernel.nowNs);
+	rounds(200);
+	EXPECT_EQ(run->refiller.carvableSectors(), 2 * rangeSize);
+}
+
+TEST_F(Refilling, RestsOfDisksThatAreTooSmallForARangeAreNotCarvable)
+{
+	config.supplies = std::vector<std::string>{"vg0"};
+	config.minRangeSize = 4 * FakeLvm::extent;
+	lvm.restOf["vg0"] = 3 * FakeLvm::extent;
+	start();
+	rounds(20);
+	EXPECT_EQ(run->refiller.carvableSectors(), rangeSize);
+	lvm.restOf["vg0"] = 4 * FakeLvm::extent;
+	run->refiller.lookSoon(kernel.nowNs);
+	rounds(200);
+	EXPECT_EQ(run->refiller.carvableSectors(), rangeSize + 4 * FakeLvm::extent);
 }
 
 TEST_F(Refilling, NothingIsCarvedBeforeTheLeftoversAreKnown)
@@ -357,6 +387,47 @@ TEST_F(Refilling, RangesOfARemovedStoreReturnAndThoseBeyondTheMaximumAreRemoved)
 	rounds(1000);
 	EXPECT_EQ(lvm.volumes.size(), 5U);
 	EXPECT_EQ(run->reserve.readyCount(), 5U);
+}
+
+TEST_F(Refilling, TheReserveGivesBackOnlyWhatWasTooMuchForLong)
+{
+	rounds(20);
+	for (unsigned i = 0; i < 3; i++)
+		lvm.addVolume("vg1", rangeSize, true);
+	start(); // finds them all
+	rounds(50);
+	EXPECT_EQ(run->reserve.readyCount(), 6U);
+	EXPECT_EQ(asked(CarverRequest::Kind::Remove), 0U);
+	rounds(100);
+	EXPECT_EQ(run->reserve.readyCount(), 5U);
+	EXPECT_EQ(asked(CarverRequest::Kind::Remove), 1U);
+}
+
+TEST_F(Refilling, ARangeThatWeTookBackReturnsAtOnce)
+{
+	rounds(20);
+	const CarvedVolume taken = lvm.addVolume("vg1", rangeSize, true);
+	const CarvedVolume other = lvm.addVolume("vg1", rangeSize, true);
+	run->refiller.tookBack(*taken.number);
+	rounds(10);
+	EXPECT_TRUE(run->reserve.has(*taken.number));
+	EXPECT_FALSE(run->reserve.has(*other.number));
+}
+
+TEST_F(Refilling, RangesFollowThePaceAndItsTimeIsMeasured)
+{
+	config.rangeMaxSize = 4 * rangeSize;
+	pace.rangeSectors = 2 * rangeSize;
+	pace.reserveSectors = 6 * rangeSize;
+	pace.mostSectors = 12 * rangeSize;
+	start();
+	rounds(30);
+	EXPECT_EQ(run->reserve.readyCount(), 3U);
+	EXPECT_EQ(run->reserve.readySectors(), 6 * rangeSize);
+	EXPECT_NEAR(run->refiller.carvingSeconds(), 0.1, 0.01); // a round
+	EXPECT_TRUE(run->refiller.isOurs(*lvm.volumes[0].number, 2 * rangeSize));
+	EXPECT_FALSE(run->refiller.isOurs(*lvm.volumes[0].number, rangeSize));
+	EXPECT_FALSE(run->refiller.isOurs({8, 16}, rangeSize));
 }
 
 TEST_F(Refilling, AVanishedVolumeLeavesTheReserve)

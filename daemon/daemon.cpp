@@ -14,6 +14,7 @@
 #include <cstdlib>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -248,14 +249,19 @@ int64_t Daemon::settle(int64_t nowNs)
 	tellRecords();
 	look(nowNs);
 	stores_.setCarving(refiller_.carvingSeconds());
+	serveMeanwhile();
 	refill(nowNs);
+	serveMeanwhile();
 	if (std::exchange(otherBus_, false))
 		bus_ = std::make_unique<Bus>(config_.bus, busParts());
 	if (dirty_ && nowNs >= publishNs_)
 		publish(nowNs);
+	serveMeanwhile();
 	giveBack(nowNs);
 	pingWatchdog(nowNs);
 	stopWhenIdle(nowNs);
+	if (!extender_.records().empty())
+		return nowNs; // they are told in the next round
 
 	int64_t next = std::min({discoverNs_, moduleNs_, refiller_.nextStep(), stopNs_});
 	if (dirty_)
@@ -263,6 +269,18 @@ int64_t Daemon::settle(int64_t nowNs)
 	if (pingEveryNs_)
 		next = std::min(next, pingNs_);
 	return next;
+}
+
+// An event does not wait until all of the rest is done.
+void Daemon::serveMeanwhile()
+{
+	const timespec now = {};
+	pollfd event = {parts_.kernel.fd(), POLLIN, 0};
+
+	if (ppoll(&event, 1, &now, nullptr) <= 0)
+		return;
+	extender_.wake(monotonicNs());
+	dirty_ = true;
 }
 
 // Which stores are there, and which module?

@@ -73,6 +73,7 @@ private:
 
 	Notices &notices() { return *this; }
 	int64_t settle(int64_t nowNs);
+	void serveMeanwhile();
 	void look(int64_t nowNs);
 	void refill(int64_t nowNs);
 	void giveBack(int64_t nowNs);

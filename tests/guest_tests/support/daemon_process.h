@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// snapdiffd as a process of the test's, and volume groups that it carves from.
+#pragma once
+
+#include "harness/disk.h"
+
+#include <csignal>
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace snapdiff::lab {
+
+constexpr uint64_t mib = 2048; // sectors
+
+// A shell command that must succeed; what it printed.
+std::string runCommand(const std::string &command);
+
+// A volume group on a slice of its own disk; not at the disk's beginning, where LVM would find it
+// twice.
+class VolumeGroup
+{
+public:
+	VolumeGroup(const std::string &name, int disk, uint64_t sectors);
+	~VolumeGroup();
+	VolumeGroup(const VolumeGroup &) = delete;
+	VolumeGroup &operator=(const VolumeGroup &) = delete;
+
+	const std::string &name() const { return name_; }
+
+private:
+	std::string name_;
+	Disk before_;
+	Disk slice_;
+};
+
+struct DaemonSettings
+{
+	std::string config;			   // text of snapdiffd.toml
+	std::vector<std::string> environment = {}; // "NAME=value", besides the test's own
+	std::string root = {};			   // a folder to change the root to
+	std::string program = {};		   // instead of the one that was built
+	std::string log = "/run/snapdiffd-test.log";
+};
+
+// What it says is in a file, by default below /run, which is a tmpfs.
+class DaemonProcess
+{
+public:
+	explicit DaemonProcess(DaemonSettings settings);
+	~DaemonProcess() { stop(SIGTERM); }
+	DaemonProcess(const DaemonProcess &) = delete;
+	DaemonProcess &operator=(const DaemonProcess &) = delete;
+
+	void start();
+	// The status as of waitpid().
+	int stop(int signal);
+	// Without waiting for anything.
+	void send(int signal) const;
+	pid_t pid() const { return pid_; }
+
+	std::string log() const;
+	size_t count(const std::string &words) const;
+	// Until the log has these words so often; a failure if it takes longer.
+	bool waitFor(const std::string &words, size_t number, int seconds) const;
+	// Microseconds from wake-up to accepted, sorted.
+	std::vector<unsigned> latencies() const;
+
+	static std::string builtProgram();
+	static constexpr const char *configPath = "/run/snapdiffd-test.toml";
+
+private:
+	DaemonSettings settings_;
+	pid_t pid_ = -1;
+};
+
+} // namespace snapdiff::lab

@@ -34,7 +34,8 @@ Outcome runStatus(Session &session)
 		for (const model::Store *store : stores)
 			list.push_back(nodeOf(*store));
 		session.out << document({{"stores", std::move(list)},
-					 {"orphans", Node::listOf(inventory->orphans)}});
+					 {"orphans", Node::listOf(inventory->orphans)},
+					 {"unwatched", Node::listOf(inventory->unwatched)}});
 		return Exit::Ok;
 	}
 	if (stores.empty())
@@ -43,6 +44,8 @@ Outcome runStatus(Session &session)
 		session.out << (i ? "\n" : "") << describeStatus(*stores[i], args.units);
 	for (const std::string &orphan : inventory->orphans)
 		session.out << "device " << orphan << " belongs to a store that is gone\n";
+	for (const std::string &origin : inventory->unwatched)
+		session.out << "origin " << origin << ": " << model::whyUnwatched(origin) << "\n";
 	return Exit::Ok;
 }
 

@@ -263,7 +263,8 @@ int64_t Daemon::settle(int64_t nowNs)
 	if (!extender_.records().empty())
 		return nowNs; // they are told in the next round
 
-	int64_t next = std::min({discoverNs_, moduleNs_, refiller_.nextStep(), stopNs_});
+	int64_t next = std::min(
+		{discoverNs_, stores_.nextLook(), moduleNs_, refiller_.nextStep(), stopNs_});
 	if (dirty_)
 		next = std::min(next, publishNs_);
 	if (pingEveryNs_)
@@ -296,7 +297,7 @@ void Daemon::look(int64_t nowNs)
 	const bool devicesChanged = extender_.takeDevicesChanged();
 	if (devicesChanged)
 		refiller_.lookSoon(nowNs);
-	if (!devicesChanged && nowNs < discoverNs_)
+	if (!devicesChanged && nowNs < std::min(discoverNs_, stores_.nextLook()))
 		return;
 	discoverNs_ = nowNs + discoverEvery;
 	if (stores_.discover(nowNs)) {

@@ -44,7 +44,8 @@ std::string diskOf(const std::string &device)
 } // namespace
 
 Stores::Stores(ops::Context &context, Extender &extender, Notices &notices, Namer namer)
-	: context_(context), extender_(extender), notices_(notices), namer_(std::move(namer))
+	: context_(context), extender_(extender), notices_(notices), namer_(std::move(namer)),
+	  watch_(notices)
 {
 }
 
@@ -87,7 +88,7 @@ bool Stores::discover(int64_t nowNs)
 	}
 	notices_.right("device-mapper");
 	const bool changed = watchAll(*devices);
-	readNames();
+	readNames(nowNs);
 	refresh(nowNs);
 	findOriginDisks();
 	first_ = false;
@@ -151,11 +152,12 @@ bool Stores::watchOne(const dm::Device &device)
 }
 
 // One pass over all dm devices: who lies in front of an origin, what is a range called?
-void Stores::readNames()
+void Stores::readNames(int64_t nowNs)
 {
 	const auto inventory = ops::readInventory(context_);
 	if (!inventory)
 		return; // a store whose status is not understood is told by readOne()
+	watch_.look(inventory->unwatched, nowNs);
 	names_.clear();
 	liveDevices_.clear();
 	for (const model::Store &store : inventory->stores) {
@@ -186,7 +188,7 @@ void Stores::readOne(Known &known, int64_t nowNs)
 	}
 	nameDevices(*read);
 	if (known.read)
-		tellChanges(known.store, *read);
+		tellChanges(known.store, *read, nowNs);
 	known.store = std::move(*read);
 	known.read = true;
 	// What came in rather than what is used: a delete is no lull.
@@ -197,7 +199,7 @@ void Stores::readOne(Known &known, int64_t nowNs)
 	applyConfig(known);
 }
 
-void Stores::tellChanges(const model::Store &before, const model::Store &after)
+void Stores::tellChanges(const model::Store &before, const model::Store &after, int64_t nowNs)
 {
 	for (const model::Event &change : model::changes(before, after)) {
 		// What we gave was told when we gave it, with its latency.
@@ -205,6 +207,9 @@ void Stores::tellChanges(const model::Store &before, const model::Store &after)
 			continue;
 		if (change.kind == model::EventKind::RangeShrinking && taken_.erase(change.object))
 			continue;
+		// Without a detach, or with one that is not done yet.
+		if (change.kind == model::EventKind::OriginDetached && !after.origin(change.object))
+			watch_.lost(change.object, nowNs);
 		const Told told = tell(change, before);
 		notices_.event(told.severity, told.kind, after.name, told.text);
 	}

@@ -20,6 +20,7 @@
 #include "pace.h"
 #include "picture.h"
 #include "refiller.h"
+#include "watch.h"
 
 #include <cstdint>
 #include <functional>
@@ -58,6 +59,9 @@ public:
 
 	// Takes ranges back that are not needed.  Returns the devices that are free now.
 	std::vector<dm::DeviceNumber> giveBack(int64_t nowNs, const GiveBack::Ours &ours);
+
+	// When discover() is due for a reason of ours.
+	int64_t nextLook() const { return watch_.nextLook(); }
 
 	// Asks for the targets' version.
 	void checkModule();
@@ -99,8 +103,8 @@ private:
 
 	bool watchAll(const std::vector<dm::Device> &devices);
 	bool watchOne(const dm::Device &device);
-	void readNames();
-	void tellChanges(const model::Store &before, const model::Store &after);
+	void readNames(int64_t nowNs);
+	void tellChanges(const model::Store &before, const model::Store &after, int64_t nowNs);
 	void readOne(Known &known, int64_t nowNs);
 	void nameDevices(model::Store &store) const;
 	std::string nameOf(dm::DeviceNumber number) const;
@@ -124,8 +128,9 @@ private:
 	std::map<std::string, Known, std::less<>> stores_;
 	std::map<dm::DeviceNumber, std::string> names_;	 // of devices below stores
 	std::map<std::string, std::string> liveDevices_; // "store origin" -> dm name
-	std::set<std::string> given_;			 // by us, not seen in a store yet
-	std::set<std::string> taken_;			 // shrinks that we told already
+	Watch watch_;
+	std::set<std::string> given_; // by us, not seen in a store yet
+	std::set<std::string> taken_; // shrinks that we told already
 	GiveBack giveBack_;
 	double carving_ = CarvingTime::unknown;
 	bool first_ = true;

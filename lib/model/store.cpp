@@ -34,6 +34,15 @@ const Snapshot *Store::snapshot(std::string_view wanted) const
 	return findByName(snapshots, wanted);
 }
 
+std::string whyUnwatched(std::string_view origin)
+{
+	std::string text = "its table was replaced, as lvextend, lvchange --refresh and pvmove do: "
+			   "it is not watched, and snapshots of it are invalid; \"snapdiff attach ";
+	text += origin;
+	text += "\" watches it again";
+	return text;
+}
+
 const Store *Inventory::store(std::string_view wanted) const
 {
 	const auto found = std::find_if(stores.begin(), stores.end(),

@@ -99,6 +99,10 @@ struct Inventory
 	// Origins and images whose store is not there (any more).
 	std::vector<std::string> orphans;
 
+	// Volumes that were attached, but whose table is another now: LVM puts its own
+	// back when it changes a volume.  Also one whose attach was interrupted.
+	std::vector<std::string> unwatched;
+
 	const Store *store(std::string_view name) const;
 
 	// The store to which this origin is attached.
@@ -107,6 +111,9 @@ struct Inventory
 	// The stores that have a snapshot of this name.
 	std::vector<const Store *> storesOfSnapshot(std::string_view snapshot) const;
 };
+
+// A sentence about one of Inventory::unwatched, with the next step.
+std::string whyUnwatched(std::string_view origin);
 
 // Puts a store together from the two lines that the kernel says.  Names of
 // devices and images are filled in by whoever knows them.

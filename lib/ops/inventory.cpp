@@ -4,6 +4,7 @@
 
 #include "ops/inventory.h"
 
+#include "dm/names.h"
 #include "dm/status.h"
 #include "probe/mounts.h"
 #include "probe/probe.h"
@@ -16,6 +17,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <set>
 
 namespace snapdiff::ops {
 
@@ -176,6 +178,28 @@ void fillMounts(std::vector<Scan::Shown> &images)
 	}
 }
 
+// The device that was to be hidden below an origin is there, and the origin is none.
+std::vector<std::string> findUnwatched(const Scan &scan)
+{
+	const std::string prefix = dm::underlyingName("");
+	std::set<std::string> names;
+	std::set<std::string> attached;
+	std::vector<std::string> unwatched;
+
+	for (const auto &[number, name] : scan.names)
+		names.insert(name);
+	for (const Scan::Attached &origin : scan.origins)
+		attached.insert(origin.device);
+	for (const std::string &name : names) {
+		if (!name.starts_with(prefix))
+			continue;
+		std::string origin = name.substr(prefix.size());
+		if (names.contains(origin) && !attached.contains(origin))
+			unwatched.push_back(std::move(origin));
+	}
+	return unwatched;
+}
+
 bool placeOrigin(Scan &scan, const Scan::Attached &attached)
 {
 	for (model::Store &store : scan.stores) {
@@ -218,6 +242,7 @@ Result<model::Inventory> readInventory(Context &context)
 	fillMounts(scan.images);
 
 	model::Inventory inventory;
+	inventory.unwatched = findUnwatched(scan);
 	for (model::Store &store : scan.stores) {
 		for (model::Range &range : store.ranges)
 			range.device = nameOf(scan, range.status.dev);

@@ -17,6 +17,19 @@ HERE = pathlib.Path(__file__).resolve().parent
 FETCH_KERNEL = HERE.parents[1] / "scripts" / "fetch-kernel"
 # What the first stage needs to reach the host's files; the rest is loaded from there.
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "9p", "9pnet_virtio", "overlay")
+# For a root of its own (--root), which is an image.
+ROOT_MODULES = ("squashfs",)
+ROOT_SERIAL = "lab-root"
+# With systemd as the guest's init: no logins, nothing periodic, and everything told.
+SYSTEMD_WORDS = (
+    "systemd.unit=multi-user.target systemd.show_status=1 systemd.mask=getty.target "
+    "systemd.mask=apt-daily.timer systemd.mask=apt-daily-upgrade.timer "
+    "systemd.mask=e2scrub_all.timer systemd.mask=e2scrub_reap.service "
+    "systemd.mask=fstrim.timer systemd.mask=dpkg-db-backup.timer systemd.firstboot=off "
+    "systemd.mask=modprobe@drm.service systemd.mask=modprobe@efi_pstore.service "
+    "systemd.mask=modprobe@fuse.service systemd.mask=modprobe@configfs.service "
+    "systemd.mask=systemd-timesyncd.service systemd.machine_id=5d3ff11bca3c4b6fb7d0d0a6e2a5a1f0"
+)
 
 
 class CannotStart(Exception):
@@ -30,10 +43,10 @@ def kernel_folder(series):
     return pathlib.Path(fetch.stdout.strip())
 
 
-def boot_module_files(kernel, release):
-    """The files of BOOT_MODULES and all they depend on, in the order to insert them."""
+def boot_module_files(kernel, release, modules):
+    """The files of these modules and all they depend on, in the order to insert them."""
     files = []
-    for module in BOOT_MODULES:
+    for module in modules:
         show = subprocess.run(
             ["/sbin/modprobe", "-d", kernel, "-S", release, "--show-depends", module],
             stdout=subprocess.PIPE,
@@ -48,14 +61,15 @@ def boot_module_files(kernel, release):
     return [pathlib.Path(file) for file in files]
 
 
-def write_initramfs(kernel, scratch):
+def write_initramfs(options, kernel, scratch):
     """Packs busybox, the boot modules and our first stage; returns the archive."""
     release = (kernel / "release").read_text().strip()
     tree = scratch / "initramfs"
     for folder in ("bin", "modules", "proc", "sys", "dev"):
         (tree / folder).mkdir(parents=True)
     order = []
-    for file in boot_module_files(kernel, release):
+    modules = BOOT_MODULES + (ROOT_MODULES if options.root else ())
+    for file in boot_module_files(kernel, release, modules):
         name = re.sub(r"\.xz$", "", file.name)
         # busybox inserts only what is not compressed.
         data = lzma.open(file).read() if file.suffix == ".xz" else file.read_bytes()
@@ -63,12 +77,15 @@ def write_initramfs(kernel, scratch):
         order.append(name)
     (tree / "modules" / "order").write_text("".join(f"{name}\n" for name in order))
     shutil.copy(shutil.which("busybox") or "/bin/busybox", tree / "bin" / "busybox")
-    for applet in ("sh", "mount", "umount", "mkdir", "insmod", "switch_root", "sleep"):
+    for applet in ("sh", "mount", "umount", "mkdir", "insmod", "switch_root", "sleep", "chroot", "ln"):
         (tree / "bin" / applet).symlink_to("busybox")
     shutil.copy(HERE / "init", tree / "init")
     (tree / "lab.conf").write_text(
         f"LAB_KERNEL={shlex.quote(str(kernel))}\n"
         f"LAB_SESSION={shlex.quote(str(HERE / 'session'))}\n"
+        f"LAB_HERE={shlex.quote(str(HERE))}\n"
+        f"LAB_ROOT_SERIAL={ROOT_SERIAL if options.root else ''}\n"
+        f"LAB_LAYERS={shlex.quote(' '.join(options.layer))}\n"
         "export PATH=/bin\n"
     )
     archive = scratch / "initramfs.cpio"
@@ -103,6 +120,15 @@ def disk_arguments(options, scratch):
     return arguments
 
 
+def root_arguments(options):
+    """The image of a root of its own, as one more disk: after all others, so that their names stay."""
+    if not options.root:
+        return []
+    drive = f"file={options.root},if=none,id=root-image,format=raw,readonly=on"
+    device = f"virtio-blk-pci,drive=root-image,serial={ROOT_SERIAL}"
+    return ["-drive", drive, "-device", device]
+
+
 def accelerator():
     """KVM only where it can run a stock kernel; a bare /dev/kvm may stop after the boot loader."""
     flags = re.search(r"\b(vmx|svm)\b", pathlib.Path("/proc/cpuinfo").read_text())
@@ -130,6 +156,7 @@ def qemu_arguments(options, kernel, scratch, results):
         # Programs that overwrite whole disks look for this word first.
         "snapdiff.lab",
         "panic_on_warn=1" if options.panic_on_warn else "",
+        SYSTEMD_WORDS if options.root else "",
         # Kernels of ours: all reports of a run, and patience with what they make slow.
         "kasan_multi_shot workqueue.watchdog_thresh=90" if (kernel / "config").exists() else "",
     ]
@@ -138,13 +165,14 @@ def qemu_arguments(options, kernel, scratch, results):
         *("-accel", accelerator(), "-cpu", "max", "-smp", "2", "-m", options.memory),
         *("-nographic", "-no-reboot", "-nodefaults"),
         *("-kernel", kernel / "vmlinuz", "-append", " ".join(filter(None, words))),
-        *("-initrd", write_initramfs(kernel, scratch)),
+        *("-initrd", write_initramfs(options, kernel, scratch)),
         *("-serial", f"file:{results / 'console.log'}"),
         *("-device", "virtio-serial-pci", "-chardev", "stdio,id=job,signal=off"),
         *("-device", "virtconsole,chardev=job"),
         *share("root", "/", True),
         *share("results", results, False),
         *disk_arguments(options, scratch),
+        *root_arguments(options),
     ]
 
 

@@ -213,6 +213,15 @@ CarverReply carry(const CarverRequest &request, lvm::Lvm &lvm, const DiskFinder 
 	return failure(Error(EINVAL, "carry out a request", "unknown"));
 }
 
+int64_t requestLimitMs(unsigned lvmTimeoutMs)
+{
+	// A request runs lvm at most so often.
+	constexpr unsigned runsPerRequest = 4;
+	constexpr int64_t slackMs = 5000;
+
+	return int64_t{lvmTimeoutMs} * runsPerRequest + slackMs;
+}
+
 int runCarver(int socket, unsigned lvmTimeoutMs)
 {
 	SteppedRunner runner;
@@ -220,6 +229,9 @@ int runCarver(int socket, unsigned lvmTimeoutMs)
 	std::string buffer;
 
 	while (const auto line = nextLine(socket, buffer)) {
+		// Who waits too long for us has turned away: what hangs must not go on later,
+		// beside the carver that does the next request.
+		alarm(static_cast<unsigned>(requestLimitMs(lvmTimeoutMs) / 1000 + 1));
 		const auto request = parseRequest(*line);
 		ops::step("request read");
 		ClaimedDevice claimed;
@@ -234,6 +246,7 @@ int runCarver(int socket, unsigned lvmTimeoutMs)
 		if (!sendAll(socket, format(reply), claimed))
 			return 1;
 		ops::step("answer sent");
+		alarm(0);
 	}
 	return 0;
 }

@@ -150,6 +150,8 @@ CarverReply carry(const CarverRequest &request, lvm::Lvm &lvm, const DiskFinder 
 // that one which a store has already is known again.
 CarverReply prove(const CarverRequest &request, ClaimedDevice &claimed);
 CarverReply failure(const Error &error);
+// How long the daemon waits for an answer; then the carver is no more.
+int64_t requestLimitMs(unsigned lvmTimeoutMs);
 
 // The carver's process: serves the socket until the other side is gone.  Returns the
 // exit status.

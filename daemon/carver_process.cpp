@@ -4,6 +4,7 @@
 
 #include "carver_process.h"
 
+#include "helper.h"
 #include "ops/step.h"
 #include "util/clock.h"
 
@@ -11,25 +12,14 @@
 #include <csignal>
 #include <cstring>
 
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 namespace snapdiff::daemon {
 
 namespace {
-
-// The carver's standard input is its socket.
-constexpr int carverSocket = STDIN_FILENO;
-
-// A request runs lvm at most so often.
-constexpr unsigned runsPerRequest = 4;
-constexpr int64_t slackMs = 5000;
 
 // A look at a device runs no program; a disk that hangs must not keep LVM waiting.
 constexpr int64_t proveMs = 10000;
@@ -40,36 +30,6 @@ constexpr int lastWaitMs = 5000;
 int64_t nowNs()
 {
 	return SystemClock().monotonicNs();
-}
-
-Result<pid_t> spawn(const std::string &program, unsigned lvmTimeoutMs, int socket)
-{
-	std::string name = "snapdiffd";
-	std::string option = "--carver=" + std::to_string(lvmTimeoutMs);
-	char *const argv[] = {name.data(), option.data(), nullptr};
-
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_adddup2(&files, socket, carverSocket);
-	posix_spawn_file_actions_addclosefrom_np(&files, 3);
-
-	// The daemon's blocked signals are not the carver's; its own group keeps a ^C
-	// at a terminal away from an lvm in the middle of its work.
-	sigset_t none;
-	sigemptyset(&none);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-
-	pid_t pid = -1;
-	const int error = posix_spawn(&pid, program.c_str(), &files, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
-	if (error)
-		return Error(error, "start the process that runs lvm");
-	return pid;
 }
 
 } // namespace
@@ -96,17 +56,12 @@ CarverProcess::~CarverProcess()
 
 Result<> CarverProcess::start()
 {
-	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-		return Error(errno, "make a socket");
-	Fd ours(ends[0]);
-	const Fd theirs(ends[1]);
-	const Result<pid_t> pid = spawn(program_, lvmTimeoutMs_, theirs.get());
-	if (!pid)
-		return pid.error();
-	pid_ = *pid;
+	Result<Helper> helper = startHelper(program_, carverRole, std::to_string(lvmTimeoutMs_));
+	if (!helper)
+		return std::move(helper).error().within("start the process that runs lvm");
+	pid_ = helper->pid;
 	ops::step("carver started");
-	socket_ = std::move(ours);
+	socket_ = std::move(helper->socket);
 	buffer_.clear();
 	reader_ = ReplyReader();
 	return {};
@@ -127,9 +82,7 @@ void CarverProcess::ask(const CarverRequest &request)
 	reap();
 	busy_ = true;
 	const bool proves = request.kind == CarverRequest::Kind::Prove;
-	const int64_t limitMs =
-		proves ? proveMs : int64_t{lvmTimeoutMs_} * runsPerRequest + slackMs;
-	deadlineNs_ = nowNs() + limitMs * 1'000'000;
+	deadlineNs_ = nowNs() + (proves ? proveMs : requestLimitMs(lvmTimeoutMs_)) * 1'000'000;
 	claimed_ = ClaimedDevice();
 	const std::string line = format(request);
 	// It may have been killed while it was idle: then a new one gets the request.

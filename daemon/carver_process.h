@@ -3,9 +3,9 @@
 // CarverProcess: the daemon's side of the carver.  One request at a time; the answer
 // is fetched when the socket is readable.
 //
-// The process is started when it is first needed and again after it ended.  When it
-// does not answer in time it is killed and the request has failed; should it be stuck
-// in the kernel, it is left behind.
+// The process is a helper (helper.h), started when it is first needed and again after it
+// ended.  When it does not answer in time it is killed, or, where systemd started it, kills
+// itself, and the request has failed; should it be stuck in the kernel, it is left behind.
 
 #pragma once
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <functional>
 #include <span>
 
@@ -255,6 +256,66 @@ std::vector<Key> keysOfOneStore(StoreConfig &store)
 	return keys;
 }
 
+Problem takePath(const toml::node &node, std::string &path)
+{
+	const auto text = node.value_exact<std::string>();
+	if (!text || text->empty() || text->find('\n') != std::string::npos || (*text)[0] != '/' ||
+	    text->back() == '/')
+		return "must be a file's path, from \"/\" on";
+	path = *text;
+	return {};
+}
+
+Problem takeDevice(const toml::node &node, std::string &device)
+{
+	const auto text = node.value_exact<std::string>();
+	if (!text || text->empty() || printable(*text) != *text)
+		return "must be a volume, like \"vg0/home\"";
+	device = *text;
+	return {};
+}
+
+Problem takeStoreName(const toml::node &node, std::string &store)
+{
+	const auto text = node.value_exact<std::string>();
+	if (!text || !isName(*text))
+		return "must be the name of a store (1 to 64 of A-Z a-z 0-9 _ . + : -)";
+	store = *text;
+	return {};
+}
+
+// [[origin]] tables.  One that is said again, in a later file, replaces the earlier one.
+Result<> readOrigins(Reader &reader, const toml::node &node, Config &config)
+{
+	const toml::array *origins = node.as_array();
+	if (!origins)
+		return reader.complain(node.source().begin, "origins are tables: [[origin]]");
+	for (const toml::node &element : *origins) {
+		const toml::table *table = element.as_table();
+		OriginConfig origin;
+		if (!table)
+			return reader.complain(element.source().begin,
+					       "origins are tables: [[origin]]");
+		const std::vector<Key> keys = {
+			{"device", [&](const auto &n) { return takeDevice(n, origin.device); }},
+			{"store", [&](const auto &n) { return takeStoreName(n, origin.store); }},
+		};
+		if (auto done = reader.read(*table, keys, "origin."); !done)
+			return done;
+		if (origin.device.empty() || origin.store.empty())
+			return reader.complain(table->source().begin,
+					       "an origin needs \"device\" and \"store\"");
+		const auto known = std::find_if(
+			config.origins.begin(), config.origins.end(),
+			[&](const OriginConfig &other) { return other.device == origin.device; });
+		if (known != config.origins.end())
+			*known = origin;
+		else
+			config.origins.push_back(origin);
+	}
+	return {};
+}
+
 // [store.NAME] tables.
 Result<> readStores(Reader &reader, const toml::node &node, Config &config)
 {
@@ -315,8 +376,17 @@ Result<> readSupplies(Reader &reader, const toml::node &node, Config &config)
 	return {};
 }
 
+// Where each key was said last ("FILE:LINE"), for what can only be judged in the end.
+using Places = std::map<std::string, std::string, std::less<>>;
+
+Error complaint(const Places &places, std::string_view key, const std::string &what)
+{
+	const auto place = places.find(key);
+	return Error(EINVAL, place == places.end() ? "configuration" : place->second, what);
+}
+
 // What is said about a volume group that nobody uses is a slip of the pen.
-Result<> checkSupplies(const Config &config, const std::string &file)
+Result<> checkSupplies(const Config &config, const Places &places)
 {
 	const auto names = [](const std::vector<std::string> &list, const std::string &vg) {
 		return std::ranges::find(list, vg) != list.end();
@@ -326,21 +396,30 @@ Result<> checkSupplies(const Config &config, const std::string &file)
 		for (const auto &[store, own] : config.stores)
 			named = named || (own.supplies && names(*own.supplies, vg));
 		if (!named)
-			return Error(EINVAL, file,
-				     "supply." + vg + ": " + vg + " is in no list of supplies");
+			return complaint(places, "supply",
+					 "supply." + vg + ": " + vg + " is in no list of supplies");
 	}
 	return {};
 }
 
-Result<> checkTogether(const Config &config, const std::string &file)
+Result<> checkTogether(const Config &config, const Places &places)
 {
 	if (config.minRangeSize > config.rangeSize)
-		return Error(EINVAL, file, "min_range_size is larger than range_size");
+		return complaint(places,
+				 places.contains("min_range_size") ? "min_range_size" : "range_size",
+				 "min_range_size is larger than range_size");
 	if (config.rangeSize > config.rangeMaxSize)
-		return Error(EINVAL, file, "range_size is larger than range_max_size");
+		return complaint(places,
+				 places.contains("range_max_size") ? "range_max_size" : "range_size",
+				 "range_size is larger than range_max_size");
 	if (config.reserveRanges > config.reserveMaxRanges)
-		return Error(EINVAL, file, "reserve_ranges is larger than reserve_max_ranges");
-	return checkSupplies(config, file);
+		return complaint(places, "reserve_max_ranges",
+				 "reserve_ranges is larger than reserve_max_ranges");
+	if (!config.origins.empty() && !config.supplies)
+		return complaint(places, "origin",
+				 "with an origin \"supplies\" must be said too: nothing "
+				 "else tells where the space of its store comes from");
+	return checkSupplies(config, places);
 }
 
 std::vector<Key> keysOf(Config &config)
@@ -367,6 +446,9 @@ std::vector<Key> keysOf(Config &config)
 		 }},
 		{"leave_free", [&](const auto &n) { return takeSize(n, 0, config.leaveFree); }},
 		{"bus", [&](const auto &n) { return takeBus(n, config.bus); }},
+		{"attach_timeout",
+		 [&](const auto &n) { return takeSeconds(n, 0, 600, config.attachTimeoutMs); }},
+		{"metrics_file", [&](const auto &n) { return takePath(n, config.metricsFile); }},
 		{"lvm_timeout",
 		 [&](const auto &n) { return takeSeconds(n, 1, 3600, config.lvmTimeoutMs); }},
 		{"return_after",
@@ -381,53 +463,105 @@ std::vector<Key> keysOf(Config &config)
 	return keys;
 }
 
-} // namespace
-
-Result<Config> parseConfig(std::string_view text, const std::string &file)
+// One file, over what the files before it said.
+Result<> readOver(Config &config, Places &places, std::string_view text, const std::string &file)
 {
 	Reader reader(file);
-	Config config;
 
 	toml::parse_result parsed = toml::parse(text, file);
 	if (!parsed)
 		return reader.complain(parsed.error().source().begin,
 				       std::string(parsed.error().description()));
 	toml::table table = std::move(parsed).table();
+	for (const auto &[key, node] : table)
+		places.insert_or_assign(std::string(key.str()),
+					file + ":" + std::to_string(key.source().begin.line));
 	if (const toml::node *stores = table.get("store")) {
 		if (auto done = readStores(reader, *stores, config); !done)
-			return std::move(done).error();
+			return done;
 		table.erase("store");
 	}
 	if (const toml::node *supplies = table.get("supply")) {
 		if (auto done = readSupplies(reader, *supplies, config); !done)
-			return std::move(done).error();
+			return done;
 		table.erase("supply");
 	}
+	if (const toml::node *origins = table.get("origin")) {
+		if (auto done = readOrigins(reader, *origins, config); !done)
+			return done;
+		table.erase("origin");
+	}
+	return reader.read(table, keysOf(config), "");
+}
+
+// When all files were read.
+Result<Config> finish(Config config, const Places &places)
+{
 	// A limit raised or lowered alone moves the other one along.
-	const bool maxGiven = table.contains("reserve_max_ranges");
-	const bool minGiven = table.contains("min_range_size");
-	const bool largestGiven = table.contains("range_max_size");
-	if (auto done = reader.read(table, keysOf(config), ""); !done)
-		return std::move(done).error();
-	if (!maxGiven)
+	if (!places.contains("reserve_max_ranges"))
 		config.reserveMaxRanges = 2 * config.reserveRanges;
-	if (!minGiven && config.minRangeSize > config.rangeSize)
+	if (!places.contains("min_range_size") && config.minRangeSize > config.rangeSize)
 		config.minRangeSize = config.rangeSize;
-	if (!largestGiven)
+	if (!places.contains("range_max_size"))
 		config.rangeMaxSize = 16 * config.rangeSize;
-	if (auto done = checkTogether(config, file); !done)
+	if (auto done = checkTogether(config, places); !done)
 		return std::move(done).error();
 	return config;
 }
 
-Result<Config> readConfig(const std::string &path, bool mustExist)
+// FOLDER/*.toml by name; a folder that is not there is empty.  Hidden files are left out: an
+// editor's copies are no configuration.
+Result<std::vector<std::string>> dropIns(const std::string &folder)
 {
-	Result<std::string> text = readFile(path);
-	if (!text && text.error().errnum() == ENOENT && !mustExist)
-		return Config();
-	if (!text)
-		return std::move(text).error();
-	return parseConfig(*text, path);
+	std::error_code error;
+	std::vector<std::string> files;
+
+	std::filesystem::directory_iterator entry(folder, error);
+	for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+		const std::string name = entry->path().filename();
+		if (entry->path().extension() == ".toml" && name[0] != '.')
+			files.push_back(entry->path());
+	}
+	if (error && error != std::errc::no_such_file_or_directory)
+		return Error(error.value(), "read " + folder);
+	std::sort(files.begin(), files.end());
+	return files;
+}
+
+} // namespace
+
+Result<Config> parseConfig(std::string_view text, const std::string &file)
+{
+	Config config;
+	Places places;
+
+	if (auto done = readOver(config, places, text, file); !done)
+		return std::move(done).error();
+	return finish(std::move(config), places);
+}
+
+Result<Config> readConfig(const std::string &path, bool mustExist, std::vector<std::string> *files)
+{
+	Config config;
+	Places places;
+	const Result<std::vector<std::string>> more = dropIns(path + ".d");
+	std::vector<std::string> all = {path};
+
+	if (!more)
+		return more.error();
+	all.insert(all.end(), more->begin(), more->end());
+	for (const std::string &file : all) {
+		const Result<std::string> text = readFile(file);
+		if (!text && text.error().errnum() == ENOENT && file == path && !mustExist)
+			continue;
+		if (!text)
+			return text.error();
+		if (auto done = readOver(config, places, *text, file); !done)
+			return std::move(done).error();
+		if (files)
+			files->push_back(file);
+	}
+	return finish(std::move(config), places);
 }
 
 } // namespace snapdiff::daemon

@@ -54,6 +54,15 @@ inline bool isDeviceSupply(std::string_view supply)
 	return supply.starts_with('/');
 }
 
+// [[origin]]: attached at boot, before its file system is mounted.
+struct OriginConfig
+{
+	std::string device; // as people write it: vg0/home, /dev/vg0/home, a dm name
+	std::string store;
+
+	bool operator==(const OriginConfig &) const = default;
+};
+
 struct Config
 {
 	// Absent: the volume groups that stores have carved ranges from already.
@@ -77,6 +86,11 @@ struct Config
 	unsigned returnAfterMs = 30000;	   // an LV that nobody uses becomes reserve after so long
 	unsigned giveBackAfterMs = 300000; // what is too much so long is given back
 
+	std::vector<OriginConfig> origins;
+	unsigned attachTimeoutMs = 15000; // for volumes that are not there yet at boot
+
+	std::string metricsFile; // empty: none
+
 	std::optional<uint64_t> lowWaterOf(std::string_view store) const;
 	std::optional<uint64_t> maxSizeOf(std::string_view store) const;
 	uint64_t leaveFreeOf(std::string_view vg) const;
@@ -92,7 +106,10 @@ struct Config
 // Errors say "FILE:LINE: what".
 Result<Config> parseConfig(std::string_view text, const std::string &file);
 
-// A file that is not there is an error only if it was asked for by name.
-Result<Config> readConfig(const std::string &path, bool mustExist);
+// The file, then PATH.d/*.toml in the order of their names; what is said later wins, key by
+// key.  A file that is not there is an error only if it was asked for by name.  files: those
+// that were read.
+Result<Config> readConfig(const std::string &path, bool mustExist,
+			  std::vector<std::string> *files = nullptr);
 
 } // namespace snapdiff::daemon

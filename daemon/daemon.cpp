@@ -5,6 +5,8 @@
 #include "daemon.h"
 
 #include "dm/names.h"
+#include "message_ids.h"
+#include "metrics.h"
 #include "ops/step.h"
 #include "util/units.h"
 
@@ -27,10 +29,16 @@ constexpr int64_t second = 1'000'000'000;
 
 // Events may come by the thousand; what is shown follows a few times a second.
 constexpr int64_t publishEvery = second / 4;
+constexpr int64_t metricsEvery = 15 * second;
 constexpr int64_t tickEvery = second;
 constexpr int64_t discoverEvery = 5 * second;
 constexpr int64_t giveBackEvery = second;
 constexpr int64_t checkModuleEvery = 30 * second;
+
+Field idField(std::string_view word)
+{
+	return {"MESSAGE_ID", std::string(messageId(word))};
+}
 
 Priority priorityOf(model::Severity severity)
 {
@@ -234,12 +242,13 @@ Result<> Daemon::run()
 	// Levels are looked at before the first event can come.
 	extender_.wake(monotonicNs());
 	loop_.round(0);
-	parts_.outlet.log(Priority::Info,
-			  "watching " + std::to_string(stores_.count()) + " stores");
+	parts_.outlet.log(Priority::Info, "watching " + std::to_string(stores_.count()) + " stores",
+			  {idField("started")});
 	parts_.outlet.notify("READY=1");
 	loop_.run();
 	parts_.outlet.notify("STOPPING=1");
-	parts_.outlet.log(Priority::Info, "stopping; stores and reserve stay as they are");
+	parts_.outlet.log(Priority::Info, "stopping; stores and reserve stay as they are",
+			  {idField("stopping")});
 	return {};
 }
 
@@ -388,7 +397,8 @@ void Daemon::tellGiven(const Record &record)
 	Event told = {0, extension.timeUs, model::Severity::Ok, "extended", extension.store, text};
 	bus_->signal(events_.add(told));
 	parts_.outlet.log(Priority::Info, text,
-			  {{"SNAPDIFF_STORE", extension.store},
+			  {idField("extended"),
+			   {"SNAPDIFF_STORE", extension.store},
 			   {"SNAPDIFF_DEVICE", extension.device},
 			   {"SNAPDIFF_SECTORS", std::to_string(extension.sectors)},
 			   {"SNAPDIFF_LATENCY_US", std::to_string(extension.microseconds)}});
@@ -403,7 +413,7 @@ void Daemon::tellRefused(const Record &record)
 
 	if (again)
 		parts_.outlet.log(Priority::Warning, error.message() + "; trying again",
-				  {{"SNAPDIFF_STORE", store}});
+				  {idField("postponed"), {"SNAPDIFF_STORE", store}});
 	else
 		event(model::Severity::Warning, "reserve", store, error.message());
 }
@@ -419,6 +429,7 @@ void Daemon::publish(int64_t nowNs)
 				     refiller_.carvableSectors(order)};
 	});
 	bus_->publish(picture);
+	writeMetrics(picture, nowNs);
 	dirty_ = false;
 	publishNs_ = nowNs + publishEvery;
 
@@ -429,6 +440,27 @@ void Daemon::publish(int64_t nowNs)
 		return;
 	statusLine_ = std::move(status);
 	parts_.outlet.notify("STATUS=" + statusLine_);
+}
+
+void Daemon::writeMetrics(const Picture &picture, int64_t nowNs)
+{
+	std::string why;
+
+	switch (metrics_.outcome(why)) {
+	case MetricsWriter::Outcome::Written:
+		right("metrics");
+		break;
+	case MetricsWriter::Outcome::Failed:
+		wrong("metrics", why);
+		break;
+	case MetricsWriter::Outcome::Nothing:
+		break;
+	}
+	if (!metrics_.wanted() || nowNs < metricsNs_)
+		return;
+	metricsNs_ = nowNs + metricsEvery;
+	const auto wallSeconds = static_cast<int64_t>(wallMicroseconds() / 1'000'000);
+	metrics_.put(metricsText(picture, wallSeconds));
 }
 
 ManagerPicture Daemon::managerPicture() const
@@ -468,6 +500,7 @@ void Daemon::configure(const Config &config)
 	refiller_.configure(config);
 	parts_.carver.setLvmTimeout(config.lvmTimeoutMs);
 	worker_.setLvmTimeout(config.lvmTimeoutMs);
+	metrics_.setFile(config.metricsFile);
 	if (!bus_)
 		bus_ = std::make_unique<Bus>(config.bus, busParts());
 	dirty_ = true;
@@ -498,7 +531,14 @@ void Daemon::pingWatchdog(int64_t nowNs)
 void Daemon::event(model::Severity severity, std::string_view kind, std::string_view store,
 		   std::string text)
 {
-	std::vector<Field> fields = {{"SNAPDIFF_EVENT", std::string(kind)}};
+	record(severity, kind, store, std::move(text), kind);
+}
+
+// word: which explanation the journal has for it.
+void Daemon::record(model::Severity severity, std::string_view kind, std::string_view store,
+		    std::string text, std::string_view word)
+{
+	std::vector<Field> fields = {idField(word), {"SNAPDIFF_EVENT", std::string(kind)}};
 	if (!store.empty())
 		fields.push_back({"SNAPDIFF_STORE", std::string(store)});
 	const std::string line = store.empty() || text.find(store) != text.npos
@@ -517,13 +557,15 @@ void Daemon::wrong(std::string_view subject, std::string text)
 {
 	if (!health_.wrong(subject, text, wallMicroseconds()))
 		return;
-	event(model::Severity::Warning, "daemon", "", std::string(subject) + ": " + text);
+	record(model::Severity::Warning, "daemon", "", std::string(subject) + ": " + text,
+	       wordOfTrouble(subject));
 }
 
 void Daemon::right(std::string_view subject)
 {
 	if (health_.right(subject))
-		event(model::Severity::Ok, "daemon", "", std::string(subject) + " is well again");
+		record(model::Severity::Ok, "daemon", "", std::string(subject) + " is well again",
+		       "right");
 }
 
 } // namespace snapdiff::daemon

@@ -20,6 +20,7 @@
 #include "history.h"
 #include "kernel.h"
 #include "loop.h"
+#include "metrics_writer.h"
 #include "notices.h"
 #include "ops/context.h"
 #include "outlet.h"
@@ -71,6 +72,9 @@ private:
 	void wrong(std::string_view subject, std::string text) override;
 	void right(std::string_view subject) override;
 
+	void record(model::Severity severity, std::string_view kind, std::string_view store,
+		    std::string text, std::string_view word);
+
 	Notices &notices() { return *this; }
 	int64_t settle(int64_t nowNs);
 	void serveMeanwhile();
@@ -81,6 +85,7 @@ private:
 	void tellGiven(const Record &record);
 	void tellRefused(const Record &record);
 	void publish(int64_t nowNs);
+	void writeMetrics(const Picture &picture, int64_t nowNs);
 	ManagerPicture managerPicture() const;
 	void configure(const Config &config);
 	Result<> reload();
@@ -108,6 +113,7 @@ private:
 	Requests requests_;
 	std::unique_ptr<Bus> bus_;
 	bool otherBus_ = false; // to be connected to, when the old one is not at work
+	MetricsWriter metrics_{"/proc/self/exe"};
 	Loop loop_;
 
 	bool dirty_ = true; // what is shown may be old
@@ -115,6 +121,7 @@ private:
 	int64_t moduleNs_ = 0;
 	int64_t publishNs_ = 0;
 	int64_t giveBackNs_ = 0;
+	int64_t metricsNs_ = 0;
 	int64_t pingNs_ = 0;
 	int64_t pingEveryNs_ = 0;    // 0: nobody watches us
 	int64_t stopNs_ = INT64_MAX; // told to end, and no longer than until then

@@ -2,12 +2,16 @@
 //
 // snapdiffd: gives diff storages space before they run out of it.
 
+#include "boot_attach.h"
 #include "carver.h"
 #include "config.h"
 #include "daemon.h"
+#include "helper.h"
 #include "hot_memory.h"
 #include "instance.h"
 #include "kernel.h"
+#include "message_ids.h"
+#include "metrics_writer.h"
 #include "outlet.h"
 #include "util/text.h"
 #include "worker.h"
@@ -32,6 +36,9 @@ struct Options
 	std::string config = defaultConfigPath;
 	bool configGiven = false;
 	bool checkConfig = false;
+	bool attachOrigins = false;
+	bool helper = false;		    // started by systemd for the daemon
+	std::optional<std::string> metrics; // the process that writes this file
 	bool help = false;
 	bool version = false;
 	std::optional<unsigned> carver; // the process that runs lvm: its time-out in ms
@@ -39,11 +46,12 @@ struct Options
 };
 
 constexpr const char *usage =
-	"Usage: snapdiffd [--config FILE] [--check-config]\n"
+	"Usage: snapdiffd [--config FILE] [--check-config | --attach-origins]\n"
 	"Gives snapdiff's diff storages space before they run out of it.\n"
 	"\n"
 	"  --config FILE    read this instead of /etc/snapdiff/snapdiffd.toml\n"
 	"  --check-config   read the configuration, say whether it is good, and end\n"
+	"  --attach-origins attach the origins of the configuration, as at boot, and end\n"
 	"  --version        print the version\n"
 	"  --help           print this\n"
 	"\n"
@@ -52,12 +60,26 @@ constexpr const char *usage =
 
 bool parseOptions(int argc, char **argv, Options &options)
 {
-	enum { Config = 1, CheckConfig, Carver, Worker, Version, Help };
+	enum {
+		Config = 1,
+		CheckConfig,
+		AttachOrigins,
+		Carver,
+		Worker,
+		Metrics,
+		HelperOf,
+		Version,
+		Help
+	};
 	const option known[] = {
 		{"config", required_argument, nullptr, Config},
 		{"check-config", no_argument, nullptr, CheckConfig},
-		{"carver", required_argument, nullptr, Carver}, // started by the daemon itself
-		{"worker", required_argument, nullptr, Worker}, // as well
+		{"attach-origins", no_argument, nullptr, AttachOrigins},
+		// What the daemon starts itself, or systemd for it.
+		{"carver", required_argument, nullptr, Carver},
+		{"worker", required_argument, nullptr, Worker},
+		{"metrics", required_argument, nullptr, Metrics},
+		{"helper", no_argument, nullptr, HelperOf},
 		{"version", no_argument, nullptr, Version},
 		{"help", no_argument, nullptr, Help},
 		{nullptr, 0, nullptr, 0},
@@ -71,6 +93,15 @@ bool parseOptions(int argc, char **argv, Options &options)
 			break;
 		case CheckConfig:
 			options.checkConfig = true;
+			break;
+		case AttachOrigins:
+			options.attachOrigins = true;
+			break;
+		case Metrics:
+			options.metrics = optarg;
+			break;
+		case HelperOf:
+			options.helper = true;
 			break;
 		case Carver:
 		case Worker: {
@@ -104,11 +135,53 @@ int complain(const Error &error)
 
 int checkConfig(const Options &options)
 {
-	const Result<Config> config = readConfig(options.config, true);
+	std::vector<std::string> files;
+	const Result<Config> config = readConfig(options.config, options.configGiven, &files);
 	if (!config)
 		return complain(config.error());
-	std::printf("%s: good\n", options.config.c_str());
+	for (const std::string &file : files)
+		std::printf("%s: good\n", file.c_str());
+	if (files.empty())
+		std::printf("%s: there is none; everything has its default\n",
+			    options.config.c_str());
 	return ExitOk;
+}
+
+// One line for an origin, in the journal with its explanation.
+void tellOrigin(Outlet &outlet, const BootOrigin &attached)
+{
+	const OriginConfig &origin = attached.origin;
+	std::vector<Field> fields = {{"SNAPDIFF_STORE", origin.store},
+				     {"SNAPDIFF_ORIGIN", origin.device}};
+
+	if (!attached.trouble) {
+		fields.push_back({"MESSAGE_ID", std::string(messageId("origin-boot"))});
+		outlet.log(Priority::Info, origin.device + " is attached to store " + origin.store,
+			   fields);
+		return;
+	}
+	fields.push_back({"MESSAGE_ID", std::string(messageId("origin-boot-failed"))});
+	outlet.log(Priority::Error,
+		   origin.device + " is not attached: " + attached.trouble->message(), fields);
+	if (!attached.trouble->next().empty())
+		outlet.log(Priority::Notice, attached.trouble->next(), fields);
+}
+
+int attachOrigins(const Options &options)
+{
+	const Result<Config> config = readConfig(options.config, options.configGiven);
+	if (!config)
+		return complain(config.error());
+	Outlet outlet(Outlet::runsUnderJournal());
+	dm::LibDeviceMapper dm;
+	SystemRunner runner;
+	lvm::Lvm lvm(runner);
+	SystemClock clock;
+	ops::Context context = {dm, lvm, runner, clock, {}};
+	const bool all = attachAtBoot(context, *config, [&](const BootOrigin &attached) {
+		tellOrigin(outlet, attached);
+	});
+	return all ? ExitOk : ExitFailed;
 }
 
 void blockSignals()
@@ -174,7 +247,13 @@ int main(int argc, char **argv)
 		return runCarver(STDIN_FILENO, *options.carver);
 	if (options.worker)
 		return runWorker(STDIN_FILENO, *options.worker);
+	if (options.metrics)
+		return runMetricsWriter(STDIN_FILENO, *options.metrics);
+	if (options.helper)
+		return runHelper(STDIN_FILENO);
 	if (options.checkConfig)
 		return checkConfig(options);
+	if (options.attachOrigins)
+		return attachOrigins(options);
 	return runDaemon(options);
 }

@@ -92,6 +92,9 @@ struct Outcome
 	std::vector<MountedImage> mounted;
 };
 
+// How long the operation may take at most, when no lvm takes longer than that.
+int64_t timeLimitMs(const Operation &operation, unsigned lvmTimeoutMs);
+
 Outcome failed(Error error, std::string_view errorWord = {});
 
 // The last part of the D-Bus error's name: "Busy", "NoSpace", ...

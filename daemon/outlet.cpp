@@ -147,7 +147,7 @@ void Outlet::send(const Item &item, bool journal)
 		"SYSLOG_IDENTIFIER=snapdiffd",
 	};
 	for (const Field &field : item.fields)
-		if (lines.size() < mostFields)
+		if (lines.size() < mostFields && !field.value.empty())
 			lines.push_back(std::string(field.name) + "=" + field.value);
 	std::array<iovec, mostFields> parts = {};
 	for (size_t i = 0; i < lines.size(); i++)

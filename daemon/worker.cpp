@@ -380,6 +380,9 @@ int runWorker(int socket, unsigned lvmTimeoutMs)
 		sendAll(socket, format(failed(operation.error())));
 		return 1;
 	}
+	// The daemon waits no longer than that, and does not see whom systemd started for it.
+	constexpr int64_t slackMs = 60000;
+	alarm(static_cast<unsigned>((timeLimitMs(*operation, lvmTimeoutMs) + slackMs) / 1000));
 	// Mount points are made for everybody, whatever the daemon's own mask.
 	umask(022);
 	if (Result<> done = enterTheMachinesMounts(); !done) {

@@ -4,25 +4,20 @@
 
 #include "worker_process.h"
 
+#include "helper.h"
 #include "util/clock.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 namespace snapdiff::daemon {
 
 namespace {
-
-// The worker's standard input is its socket.
-constexpr int workerSocket = STDIN_FILENO;
 
 constexpr size_t longestAnswer = 1U << 20;
 constexpr int64_t reapAfterNs = 1'000'000'000;
@@ -30,46 +25,6 @@ constexpr int64_t reapAfterNs = 1'000'000'000;
 int64_t nowNs()
 {
 	return SystemClock().monotonicNs();
-}
-
-Result<pid_t> spawn(const std::string &program, unsigned lvmTimeoutMs, int socket)
-{
-	std::string name = "snapdiffd";
-	std::string option = "--worker=" + std::to_string(lvmTimeoutMs);
-	char *const argv[] = {name.data(), option.data(), nullptr};
-
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_adddup2(&files, socket, workerSocket);
-	posix_spawn_file_actions_addclosefrom_np(&files, 3);
-
-	// The daemon's blocked signals are not the worker's; its own group keeps a ^C at
-	// a terminal away from what has begun.
-	sigset_t none;
-	sigemptyset(&none);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-
-	pid_t pid = -1;
-	const int error = posix_spawn(&pid, program.c_str(), &files, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
-	if (error)
-		return Error(error, "start the worker");
-	return pid;
-}
-
-// An operation runs lvm at most so often: for its space, and for each origin.
-unsigned lvmRuns(const Operation &operation)
-{
-	constexpr size_t ofSpace = 6;
-	constexpr size_t perObject = 3;
-
-	return static_cast<unsigned>(ofSpace +
-				     perObject * (operation.origins.size() + operation.vgs.size()));
 }
 
 } // namespace
@@ -85,21 +40,15 @@ void WorkerProcess::start(const Operation &operation)
 	outcome_.reset();
 	buffer_.clear();
 	doing_ = describe(operation);
-	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-		fail(errno, "no socket to the worker");
+	Result<Helper> helper = startHelper(program_, workerRole, std::to_string(lvmTimeoutMs_));
+	if (!helper) {
+		fail(helper.error().errnum(),
+		     std::move(helper).error().within("start the worker").message());
 		return;
 	}
-	socket_ = Fd(ends[0]);
-	const Fd theirs(ends[1]);
-	const Result<pid_t> pid = spawn(program_, lvmTimeoutMs_, theirs.get());
-	if (!pid) {
-		fail(pid.error().errnum(), pid.error().message());
-		return;
-	}
-	pid_ = *pid;
-	const int64_t limitMs =
-		int64_t{lvmTimeoutMs_} * lvmRuns(operation) + operation.timeoutMs + slackMs_;
+	socket_ = std::move(helper->socket);
+	pid_ = helper->pid;
+	const int64_t limitMs = timeLimitMs(operation, lvmTimeoutMs_) + slackMs_;
 	deadlineNs_ = nowNs() + limitMs * 1'000'000;
 	// A fresh socket takes a line at once; anything else is a fault.
 	const std::string line = format(operation);

@@ -447,7 +447,7 @@ std::vector<Key> keysOf(Config &config)
 		{"leave_free", [&](const auto &n) { return takeSize(n, 0, config.leaveFree); }},
 		{"bus", [&](const auto &n) { return takeBus(n, config.bus); }},
 		{"attach_timeout",
-		 [&](const auto &n) { return takeSeconds(n, 0, 600, config.attachTimeoutMs); }},
+		 [&](const auto &n) { return takeSeconds(n, 0, 60, config.attachTimeoutMs); }},
 		{"metrics_file", [&](const auto &n) { return takePath(n, config.metricsFile); }},
 		{"lvm_timeout",
 		 [&](const auto &n) { return takeSeconds(n, 1, 3600, config.lvmTimeoutMs); }},

@@ -50,7 +50,7 @@ static inline bool shim_warn_on(bool condition, const char *what, const char *fi
 #define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 
 #define container_of(pointer, type, member)                                                        \
-	((type *)((char *)(pointer) - __builtin_offsetof(type, member)))
+	((type *)(void *)((char *)(pointer) - __builtin_offsetof(type, member)))
 
 /* C++ has its own, under the same names */
 #ifndef __cplusplus

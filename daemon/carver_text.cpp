@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 
 namespace snapdiff::daemon {
 
@@ -201,7 +202,8 @@ Result<std::optional<CarverReply>> ReplyReader::line(std::string_view line)
 		return std::optional<CarverReply>();
 
 	uint64_t errnum = 0;
-	if (words[0] == "failed" && words.size() == 3 && parse(words[1], errnum) && errnum) {
+	if (words[0] == "failed" && words.size() == 3 && parse(words[1], errnum) && errnum &&
+	    errnum <= INT_MAX) {
 		reply_.errnum = static_cast<int>(errnum);
 		reply_.why = words[2];
 		good = true;

@@ -8,6 +8,7 @@
 #include "util/text.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -463,12 +464,48 @@ std::vector<Key> keysOf(Config &config)
 	return keys;
 }
 
+// What toml++ 3.3 has no answer to but undefined behaviour: a few characters that stand where a
+// blank may, and the header of a table whose name begins with none of its characters.  No value
+// needs anything but ASCII; in comments the rest is made harmless, and keeps its column.
+Result<std::string> harmless(std::string_view text, const Reader &reader)
+{
+	std::string ascii(text.substr(text.starts_with("\xEF\xBB\xBF") ? 3 : 0));
+	toml::source_position at{1, 1};
+
+	for (size_t begin = 0; begin < ascii.size(); at.line++) {
+		const size_t end = std::min(ascii.find('\n', begin), ascii.size());
+		const size_t comment = std::min(ascii.find('#', begin), end);
+		for (size_t i = begin; i < end; i++) {
+			if (static_cast<unsigned char>(ascii[i]) < 128)
+				continue;
+			at.column = static_cast<toml::source_index>(i - begin + 1);
+			if (i < comment)
+				return reader.complain(at, "a character that is not ASCII");
+			ascii[i] = '?';
+		}
+		std::string_view line(ascii.data() + begin, end - begin);
+		begin = end + 1;
+		line = trimmed(line);
+		if (!line.starts_with('['))
+			continue;
+		line = trimmed(line.substr(line.starts_with("[[") ? 2 : 1));
+		at.column = 1;
+		if (line.empty() || !(std::isalnum(static_cast<unsigned char>(line[0])) ||
+				      std::string_view("-_\"']").find(line[0]) != line.npos))
+			return reader.complain(at, "the name of a table is missing");
+	}
+	return ascii;
+}
+
 // One file, over what the files before it said.
 Result<> readOver(Config &config, Places &places, std::string_view text, const std::string &file)
 {
 	Reader reader(file);
 
-	toml::parse_result parsed = toml::parse(text, file);
+	const Result<std::string> checked = harmless(text, reader);
+	if (!checked)
+		return checked.error();
+	toml::parse_result parsed = toml::parse(*checked, file);
 	if (!parsed)
 		return reader.complain(parsed.error().source().begin,
 				       std::string(parsed.error().description()));

@@ -94,8 +94,9 @@ TEST(CarverText, TextFromOutsideCannotBreakALine)
 
 TEST(CarverText, MalformedRepliesAreRefused)
 {
-	for (const char *line : {"", "volume", "volume\tvg\tlv\tx\t1\t253:0\t", "group\tvg",
-				 "disk\t/dev/a\tvg\t1\tx", "failed\t0\tnothing", "done\t"}) {
+	for (const char *line :
+	     {"", "volume", "volume\tvg\tlv\tx\t1\t253:0\t", "group\tvg", "disk\t/dev/a\tvg\t1\tx",
+	      "failed\t0\tnothing", "failed\t4294967296\tall", "done\t"}) {
 		ReplyReader reader;
 		EXPECT_FALSE(reader.line(line)) << line;
 	}

@@ -77,6 +77,30 @@ leave_free = "10GiB"
 	EXPECT_EQ(config->leaveFreeOf("vg-1"), 2097152U);
 }
 
+TEST(Configuration, CharactersThatAreNotAsciiMayStandInCommentsOnly)
+{
+	const auto config = parseConfig("# gr\u00f6\u00dfe\nreserve_ranges = 5 # \ufe7f\n", "f");
+	ASSERT_TRUE(config) << config.error().message();
+	EXPECT_EQ(config->reserveRanges, 5U);
+	EXPECT_TRUE(parseConfig("\ufeffreserve_ranges = 5", "f"));
+	// this one would have toml++ do something undefined
+	for (const char *text : {"\nbus \ufe7f = \"session\"", "\nbus = \"\u00f6\""}) {
+		const auto bad = parseConfig(text, "f");
+		ASSERT_FALSE(bad);
+		EXPECT_EQ(bad.error().message(), "f:2: a character that is not ASCII");
+	}
+}
+
+TEST(Configuration, AHeaderWithoutANameIsRefusedBeforeTheParserSeesIt)
+{
+	for (const char *text : {"\n[[[x]]]", "\n [.a]", "\n[", "\n[[\n", "\n[=1]", "\n[ # a"}) {
+		const auto bad = parseConfig(text, "f");
+		ASSERT_FALSE(bad) << text;
+		EXPECT_EQ(bad.error().message(), "f:2: the name of a table is missing") << text;
+	}
+	EXPECT_TRUE(parseConfig("[store.a]\n[store.\"b\"]\n [ store . c ]", "f"));
+}
+
 TEST(Configuration, AnEmptyListOfSuppliesIsNotTheSameAsNone)
 {
 	const auto config = parseConfig("supplies = []", "f");

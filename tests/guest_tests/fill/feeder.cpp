@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What fills need around them.
+
+#include "fill/feeder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+namespace snapdiff::lab {
+
+namespace {
+
+// So near to the mark an event is about to come, or on its way.
+constexpr uint64_t margin = mib;
+// What a daemon that was away may have to itself before it is troubled again.
+constexpr long long restMs = 3000;
+
+long long nowMs()
+{
+	using namespace std::chrono;
+	return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
+} // namespace
+
+Feeder::Feeder(const std::string &program, const FeederPlan &plan)
+	: plan_(plan), first_("sdt0", {2}, plan.groupSectors),
+	  second_("sdt1", {3}, plan.groupSectors), daemon_(program, configuration(plan))
+{
+	first_.carveReserve((plan.reserveRanges + 1) / 2, plan.rangeSize);
+	second_.carveReserve(plan.reserveRanges / 2, plan.rangeSize);
+	for (size_t i = 0; i < plan.fields; i++)
+		fields_.emplace_back(static_cast<int>(i % 2), static_cast<int>(2 + i % 2),
+				     plan.originSectors);
+}
+
+std::string Feeder::configuration(const FeederPlan &plan)
+{
+	return std::string("supplies = [\"sdt0\", \"sdt1\"]\n"
+			   "policy = \"spread\"\n"
+			   "return_after = 1\n"
+			   "min_range_size = \"1MiB\"\n"
+			   "range_size = \"") +
+	       plan.rangeSize + "\"\nreserve_ranges = " + std::to_string(plan.reserveRanges) +
+	       "\nreserve_max_ranges = " + std::to_string(plan.reserveMaxRanges) +
+	       "\nlow_water = \"" + plan.lowWater + "\"\n";
+}
+
+bool Feeder::ready(int seconds) const
+{
+	return daemon_.waitForReserve(plan_.reserveRanges, seconds);
+}
+
+bool Feeder::takeBack(int seconds) const
+{
+	size_t carved = 0;
+	for (const std::string &name : dmDeviceNames())
+		carved += name.starts_with("sdt0-snapdiff.") || name.starts_with("sdt1-snapdiff.");
+	daemon_.signal(SIGHUP);
+	const size_t most = plan_.reserveMaxRanges;
+	return daemon_.waitForReserve(std::min(carved, most), seconds) && ready(seconds);
+}
+
+Tormentor::Tormentor(DaemonRun &daemon, Way way, unsigned outageMs)
+	: daemon_(daemon), way_(way), outageMs_(outageMs)
+{
+}
+
+bool Tormentor::isWorstMoment(const std::vector<Summary> &stores) const
+{
+	return std::any_of(stores.begin(), stores.end(), [](const Summary &now) {
+		return now.lowWater && now.free <= now.lowWater + margin;
+	});
+}
+
+void Tormentor::look(const std::vector<Summary> &stores)
+{
+	const long long now = nowMs();
+
+	if (away_) {
+		if (now >= backAtMs_)
+			finish();
+	} else if (now >= restUntilMs_ && isWorstMoment(stores)) {
+		if (way_ == Way::Stop)
+			daemon_.signal(SIGSTOP);
+		else
+			daemon_.stop(SIGKILL);
+		away_ = true;
+		backAtMs_ = now + outageMs_;
+		outages_++;
+	}
+	std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+void Tormentor::finish()
+{
+	if (!away_)
+		return;
+	away_ = false;
+	restUntilMs_ = nowMs() + restMs;
+	if (way_ == Way::Stop)
+		daemon_.signal(SIGCONT);
+	else
+		daemon_.start();
+}
+
+} // namespace snapdiff::lab

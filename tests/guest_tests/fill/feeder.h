@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What fills need around them: volume groups to carve from, fields, and the daemon.
+#pragma once
+
+#include "fill/daemon_run.h"
+#include "fill/lvm_group.h"
+#include "fill/round.h"
+
+#include <list>
+#include <string>
+
+namespace snapdiff::lab {
+
+struct FeederPlan
+{
+	size_t fields = 4;
+	uint64_t originSectors = 64 * mib;
+	uint64_t groupSectors = 640 * mib; // of each of the two volume groups
+	const char *rangeSize = "16MiB";
+	unsigned reserveRanges = 4;
+	unsigned reserveMaxRanges = 64;
+	const char *lowWater = "6MiB";
+};
+
+// Origins on the disks 0 and 1; volume groups and the stores' first ranges on 2 and 3.
+class Feeder
+{
+public:
+	Feeder(const std::string &program, const FeederPlan &plan);
+
+	DaemonRun &daemon() { return daemon_; }
+	const std::list<Field> &fields() const { return fields_; }
+
+	// The configuration that it began with; then with other lines at its end.
+	static std::string configuration(const FeederPlan &plan);
+
+	// Waits until the reserve is as full as configured.
+	bool ready(int seconds = 120) const;
+	// Makes the daemon look at LVM now, and waits until what rounds gave back is reserve again.
+	bool takeBack(int seconds = 120) const;
+
+private:
+	FeederPlan plan_;
+	LvmGroup first_;
+	LvmGroup second_;
+	std::list<Field> fields_;
+	DaemonRun daemon_;
+};
+
+// A side show for rounds: whenever a store has fallen to its mark or nearly, the daemon is stopped
+// or killed for some time, in turn.
+class Tormentor
+{
+public:
+	enum class Way { Stop, Kill };
+
+	Tormentor(DaemonRun &daemon, Way way, unsigned outageMs);
+
+	void look(const std::vector<Summary> &stores);
+	// Ends an outage that is under way.
+	void finish();
+	unsigned outages() const { return outages_; }
+
+private:
+	bool isWorstMoment(const std::vector<Summary> &stores) const;
+
+	DaemonRun &daemon_;
+	Way way_;
+	unsigned outageMs_;
+	unsigned outages_ = 0;
+	bool away_ = false;
+	long long backAtMs_ = 0;
+	long long restUntilMs_ = 0;
+};
+
+} // namespace snapdiff::lab

@@ -406,13 +406,13 @@ Result<> checkSupplies(const Config &config, const Places &places)
 Result<> checkTogether(const Config &config, const Places &places)
 {
 	if (config.minRangeSize > config.rangeSize)
-		return complaint(places,
-				 places.contains("min_range_size") ? "min_range_size" : "range_size",
-				 "min_range_size is larger than range_size");
+		return complaint(
+			places, places.contains("min_range_size") ? "min_range_size" : "range_size",
+			"min_range_size is larger than range_size");
 	if (config.rangeSize > config.rangeMaxSize)
-		return complaint(places,
-				 places.contains("range_max_size") ? "range_max_size" : "range_size",
-				 "range_size is larger than range_max_size");
+		return complaint(
+			places, places.contains("range_max_size") ? "range_max_size" : "range_size",
+			"range_size is larger than range_max_size");
 	if (config.reserveRanges > config.reserveMaxRanges)
 		return complaint(places, "reserve_max_ranges",
 				 "reserve_ranges is larger than reserve_max_ranges");

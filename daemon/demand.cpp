@@ -43,7 +43,8 @@ Refiller::Ready Refiller::readyIf(const std::function<bool(const ReadyRange &)> 
 	Ready ready;
 
 	for (const ReadyRange &range : reserve_.ranges()) {
-		if (range.state != ReadyRange::State::Ready || range.isDevice() || !condition(range))
+		if (range.state != ReadyRange::State::Ready || range.isDevice() ||
+		    !condition(range))
 			continue;
 		ready.count++;
 		ready.sectors += range.length;

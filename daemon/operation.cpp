@@ -61,8 +61,7 @@ int64_t timeLimitMs(const Operation &operation, unsigned lvmTimeoutMs)
 	// It runs lvm at most so often: for its space, and for each origin.
 	constexpr size_t ofSpace = 6;
 	constexpr size_t perObject = 3;
-	const size_t runs =
-		ofSpace + perObject * (operation.origins.size() + operation.vgs.size());
+	const size_t runs = ofSpace + perObject * (operation.origins.size() + operation.vgs.size());
 
 	return int64_t{lvmTimeoutMs} * static_cast<int64_t>(runs) + operation.timeoutMs;
 }

@@ -156,8 +156,8 @@ CarverReply FakeCarver::list(const CarverRequest &request) const
 		disks.add(group.disk);
 		const auto rest = lvm_.restOf.find(vg);
 		const uint64_t second = rest == lvm_.restOf.end() ? 0 : rest->second;
-		reply.groups.push_back({vg, group.size, group.free + second, FakeLvm::extent,
-					group.partial});
+		reply.groups.push_back(
+			{vg, group.size, group.free + second, FakeLvm::extent, group.partial});
 		reply.disks.push_back({"/dev/" + vg + "-pv", vg, group.free, disks});
 		if (second)
 			reply.disks.push_back({"/dev/" + vg + "-pv2", vg, second, disks});

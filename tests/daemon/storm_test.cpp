@@ -129,8 +129,9 @@ public:
 	Reserve reserve;
 	Extender extender{kernel, reserve};
 	ToldNotices told;
-	Refiller refiller{carver, reserve, told,
-			  [](const CarvedVolume &) { return Result<ClaimedDevice>(ClaimedDevice()); }};
+	Refiller refiller{carver, reserve, told, [](const CarvedVolume &) {
+				  return Result<ClaimedDevice>(ClaimedDevice());
+			  }};
 	Stores stores{context, extender, told,
 		      [this](dm::DeviceNumber number) { return refiller.volumeName(number); }};
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <future>
 #include <gtest/gtest.h>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -44,8 +45,7 @@ struct FullRig
 		store.take("s1");
 		EXPECT_EQ(data.write(0, segment), 0);
 	}
-	// Whatever went wrong, nobody may wait for ever.
-	~FullRig() { store.send("extend " + rangeWords(range, segment, segment, "0")); }
+	void extend() const { store.send("extend " + rangeWords(range, segment, segment, "0")); }
 
 	Disk below{0, sectors};
 	Disk range{1, 2 * segment};
@@ -116,6 +116,8 @@ TEST(Late, EndOfAHoldComesByItself)
 	ExpectKernelLog dropped(invalidSnapshot, Appearance::Must);
 	FullRig rig(1000);
 	auto waiting = rig.data.start(segment, 64);
+	// Whatever goes wrong, nobody may wait for ever.
+	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { rig.extend(); });
 	EXPECT_EQ(waiting.wait_for(300ms), std::future_status::timeout) << "no hold at all";
 	ASSERT_EQ(waiting.wait_for(patience), std::future_status::ready);
 	EXPECT_EQ(waiting.get(), 0);
@@ -135,7 +137,7 @@ TEST(Late, ANoflushSuspendWaitsForNoHold)
 		const bool soon = suspend.wait_for(patience) == std::future_status::ready;
 		EXPECT_TRUE(soon) << "the suspend waits for the writes that are held";
 		EXPECT_EQ(waiting.wait_for(0s), std::future_status::timeout);
-		rig.store.extend(rangeWords(rig.range, segment, segment, "0"));
+		rig.extend();
 		EXPECT_EQ(suspend.get(), 0);
 	}
 	ASSERT_EQ(rig.origin.device().resume(), 0);

@@ -97,6 +97,29 @@ function(snapdiff_add_guest_test name)
 	endif()
 endfunction()
 
+# snapdiff_add_own_guest_test(NAME
+#	SOURCES FILE...     as above
+#	[LIBS LIBRARY...]
+#	[OPTIONS WORD...]   of tests/guest/run: memory, disks
+#	[TIMEOUT SECONDS])  the guest keeps it, ten times as long for ./check --full
+#
+# A program in a guest of its own, because the machine must be another one than for all the others:
+# one entry for the whole program.
+function(snapdiff_add_own_guest_test name)
+	cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS;OPTIONS")
+	add_executable(${name} ${arg_SOURCES})
+	target_link_libraries(${name} PRIVATE ${arg_LIBS} snapdiff_harness snapdiff_build_flags)
+	list(GET SNAPDIFF_GUEST_KERNELS 0 kernel)
+	math(EXPR ctest_seconds "10 * ${arg_TIMEOUT} + 60")
+	snapdiff_guest_prefix(${kernel} prefix)
+	add_test(NAME ${prefix}${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/run-alone
+		${arg_TIMEOUT} --kernel ${kernel} --build ${PROJECT_BINARY_DIR}
+		--results ${PROJECT_BINARY_DIR}/guest-results/${name} ${arg_OPTIONS}
+		-- $<TARGET_FILE:${name}>)
+	set_tests_properties(${prefix}${name} PROPERTIES LABELS guest TIMEOUT ${ctest_seconds}
+		RUN_SERIAL ON)
+endfunction()
+
 # Writes the list of the kernel's programs, adds the entries that boot and judge the run.
 function(snapdiff_add_guest_run kernel)
 	get_property(programs GLOBAL PROPERTY snapdiff_guest_programs_${kernel})

@@ -147,6 +147,16 @@ function(snapdiff_add_guest_run kernel)
 		LABELS ${label} FIXTURES_REQUIRED guest_${kernel})
 endfunction()
 
+# snapdiff_add_machine_test(SCRIPT NAME): a script that starts and ends guests itself, with the
+# arguments KERNEL BUILD RESULTS.
+function(snapdiff_add_machine_test script name)
+	list(GET SNAPDIFF_GUEST_KERNELS 0 kernel)
+	snapdiff_guest_prefix(${kernel} prefix)
+	add_test(NAME ${prefix}${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/${script}
+		${kernel} ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/guest-results/${script})
+	set_tests_properties(${prefix}${name} PROPERTIES LABELS guest TIMEOUT 7200 RUN_SERIAL ON)
+endfunction()
+
 # To be called when all guest tests are known.
 function(snapdiff_finish_guest_tests)
 	foreach(kernel IN LISTS SNAPDIFF_GUEST_KERNELS)

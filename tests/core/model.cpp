@@ -1,48 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The model's writers, and its verdict.
 #include "model.h"
 
 #include <algorithm>
-#include <chrono>
 #include <thread>
-
-namespace {
-
-// Races want to be found on few processors too.
-void dawdle(Model::Random &random)
-{
-	if (random() % 3 == 0)
-		std::this_thread::yield();
-}
-
-} // namespace
-
-void Gate::close(bool drain)
-{
-	closed_.store(true);
-	while (drain && inside_.load())
-		std::this_thread::yield();
-}
-
-void WaitingCells::enter(Owner &owner, sd_cell_kind kind, u64 first, u64 last)
-{
-	std::unique_lock lock(mutex_);
-
-	owner.going = sd_cells_enter(&cells_, &owner.cell, kind, first, last);
-	turn_.wait(lock, [&] { return owner.going; });
-}
-
-void WaitingCells::leave(Owner &owner)
-{
-	std::lock_guard lock(mutex_);
-	list_head ready;
-	sd_cell *cell, *after;
-
-	INIT_LIST_HEAD(&ready);
-	sd_cells_leave(&cells_, &owner.cell, &ready);
-	list_for_each_entry_safe(cell, after, &ready, ready) container_of(cell, Owner, cell)
-		->going = true;
-	turn_.notify_all();
-}
 
 // A write on its way, as the module keeps one per bio.
 struct Model::Job
@@ -50,44 +11,36 @@ struct Model::Job
 	u64 first, last; // what it writes
 	u64 start = 0;	 // the run being copied
 	u32 count = 0, noted = 0;
+	u64 watch = 0; // the watch over the origin in which its read began
 	bool reserved = false, bad = false, looked = false;
-	sd_run run{}; // places, if run.count
-	std::vector<u64> data{};
+	ModelStore::SegmentRef segment{};
 	WaitingCells::Owner cell{};
 };
 
-Model::Model(Mutant mutant)
-	: mutant_(mutant), stored_(places), copies_(snapshots), valid_(snapshots),
-	  map_(sd_map_create(chunks))
+Model::Model(Mutant mutant, std::chrono::milliseconds patience)
+	: alarm_(patience), mutant_(mutant), copies_(snapshots), valid_(snapshots),
+	  map_(sd_map_create(chunks)), store_(alarm_, mutant)
 {
-	sd_range_id id = {.dev = 1, .start = 0, .len = places * 8, .group = 0, .last = false};
-	sd_range **array = nullptr;
-
-	sd_space_init(&space_, 8);
-	sd_space_grow(&space_, &array);
-	sd_space_add(&space_, sd_range_alloc(&space_, &id), array);
 }
 
 Model::~Model()
 {
 	sd_map_destroy(map_);
-	sd_space_exit(&space_);
 }
 
-void Model::complain(const std::string &what)
+bool Model::allSafe(u64 first, u64 last) const
 {
-	std::lock_guard lock(complaintLock_);
-
-	if (complaint_.empty())
-		complaint_ = what;
-	failed_.store(true);
+	if (mutant_ != Mutant::SAFE_FOR_NEWEST)
+		return sd_map_all_safe(map_, first, last);
+	for (u64 chunk = first; chunk <= last; chunk++)
+		if (!believedSafe_[chunk].load() && !sd_map_all_safe(map_, chunk, chunk))
+			return false;
+	return true;
 }
 
-std::string Model::complaint()
+bool Model::watchedSince(u64 since) const
 {
-	std::lock_guard lock(complaintLock_);
-
-	return complaint_;
+	return watched_.load() && watchNumber_.load() == since;
 }
 
 // The write itself, inside the gate.
@@ -100,89 +53,108 @@ void Model::change(u64 first, u64 last, Random &random)
 	counts.writes++;
 }
 
+bool Model::passAtOnce(const Job &job, Random &random)
+{
+	if (!gate_.enter(false))
+		return false;
+	dawdle(random);
+	const bool safe = allSafe(job.first, job.last);
+	if (safe)
+		change(job.first, job.last, random);
+	gate_.leave();
+	return safe;
+}
+
 void Model::write(Random &random)
 {
-	u64 first = random() % chunks;
-	Job job{.first = first, .last = std::min<u64>(chunks - 1, first + random() % 6)};
+	constexpr u32 longestJob = 50000; // steps
+	const u64 first = random() % chunks;
+	auto job = std::make_unique<Job>(
+		Job{.first = first, .last = std::min<u64>(chunks - 1, first + random() % 6)});
 	sd_cow machine{};
 
-	if (gate_.enter()) {
-		dawdle(random);
-		bool safe = sd_map_all_safe(map_, job.first, job.last);
-		if (safe)
-			change(job.first, job.last, random);
-		gate_.leave();
-		if (safe)
-			return;
-	}
+	if (passAtOnce(*job, random))
+		return;
 	counts.jobs++;
 	if (mutant_ == Mutant::NO_LOOKUP)
-		lookup(job); // too early: the cells are not locked
+		lookup(*job); // too early: the cells are not locked
 	sd_cow_action action = sd_cow_step(&machine, SD_COW_START);
-	while (action != SD_COW_SUBMIT) {
+	for (u32 steps = 0; action != SD_COW_SUBMIT && action != SD_COW_GIVE_BACK; steps++) {
+		if (steps == longestJob)
+			alarm_.complain("a write that never comes to its end");
+		if (alarm_.raised())
+			break;
 		dawdle(random);
-		action = sd_cow_step(&machine, carryOut(action, job, random));
+		action = sd_cow_step(&machine, carryOut(action, *job, random));
 	}
-	change(job.first, job.last, random);
-	gate_.leave();
+	if (action == SD_COW_SUBMIT) {
+		change(job->first, job->last, random);
+		gate_.leave();
+	} else if (action == SD_COW_GIVE_BACK) {
+		counts.requeued++;
+	}
+	if (!job->cell.cell.in)
+		return;
+	std::lock_guard lock(leakLock_);
+	leaked_.push_back(std::move(job)); // its cell is in the list for ever
 }
 
 sd_cow_event Model::carryOut(sd_cow_action action, Job &job, Random &random)
 {
 	switch (action) {
 	case SD_COW_LOCK:
-		if (mutant_ != Mutant::NO_CELLS)
-			jobs_.enter(job.cell, SD_CELL_JOB, job.first, job.last);
+		if (mutant_ != Mutant::NO_CELLS && !job.cell.cell.in)
+			jobs_.enter(alarm_, job.cell, SD_CELL_JOB, job.first, job.last);
 		return SD_COW_OK;
 	case SD_COW_LOOKUP:
 		return lookup(job);
 	case SD_COW_TAKE:
+		if (noflush_.load())
+			return SD_COW_REQUEUE;
 		return takePlaces(job);
 	case SD_COW_READ:
-		return readOld(job, random);
+		return copy(job, random);
 	case SD_COW_MARK_BAD:
-		job.bad = true;
+		job.bad = mutant_ != Mutant::NO_MARK_BAD;
 		return SD_COW_OK;
 	case SD_COW_PUBLISH:
-		return publish(job);
+		return publish(job, random);
 	case SD_COW_DRAIN:
-		if (mutant_ != Mutant::NO_DRAIN) {
-			WaitingCells::Owner drain;
-
-			reads_.enter(drain, SD_CELL_DRAIN, job.start, job.start + job.count - 1);
-			reads_.leave(drain);
-		}
+		if (mutant_ != Mutant::NO_DRAIN && mutant_ != Mutant::DRAIN_EARLY)
+			drain(job);
 		return SD_COW_OK;
-	case SD_COW_MARK_SAFE: {
-		std::lock_guard lock(mapLock_);
-
-		sd_map_mark_safe(map_, job.start, job.count);
+	case SD_COW_MARK_SAFE:
+		if (mutant_ == Mutant::SAFE_FOR_NEWEST)
+			dawdleLong(random, 2); // only a take in between tells it
+		if (mutant_ != Mutant::NO_MARK_SAFE)
+			markSafe(job);
 		return SD_COW_OK;
-	}
 	case SD_COW_DISCARD:
-		giveBack(job);
+		if (mutant_ != Mutant::NO_DISCARD)
+			discard(job);
 		counts.abandoned++;
 		return SD_COW_OK;
 	case SD_COW_UNLOCK:
-		if (mutant_ != Mutant::NO_CELLS)
+		if (mutant_ != Mutant::NO_CELLS && mutant_ != Mutant::NO_UNLOCK)
 			jobs_.leave(job.cell);
 		return SD_COW_OK;
 	case SD_COW_GATE:
-		return gate_.enter() ? SD_COW_OK : SD_COW_CLOSED;
+		return gate_.enter(mutant_ == Mutant::GATE_IGNORED) ? SD_COW_OK : SD_COW_CLOSED;
 	case SD_COW_CONFIRM:
-		if (mutant_ == Mutant::NO_CONFIRM || sd_map_all_safe(map_, job.first, job.last))
+		if (mutant_ == Mutant::NO_CONFIRM || allSafe(job.first, job.last))
 			return SD_COW_SAFE;
 		counts.repeats++;
 		return SD_COW_RUN;
 	case SD_COW_LEAVE:
-		gate_.leave();
+		if (mutant_ != Mutant::NO_LEAVE)
+			gate_.leave();
 		return SD_COW_OK;
 	case SD_COW_PARK:
-		while (gate_.closed())
-			std::this_thread::yield();
-		return SD_COW_OK;
+		alarm_.await([&] { return !gate_.closed() || noflush_.load(); },
+			     "a gate that nobody opens");
+		return gate_.closed() && noflush_.load() ? SD_COW_REQUEUE : SD_COW_OK;
 	default:
-		complain("an action that has no place here");
+		alarm_.complain("an action that has no place here");
 		return SD_COW_OK;
 	}
 }
@@ -195,6 +167,8 @@ sd_cow_event Model::lookup(Job &job)
 		job.looked = true; // believe what was found before the cells were locked
 		return SD_COW_RUN;
 	}
+	if (mutant_ == Mutant::SAFE_FOR_NEWEST && allSafe(job.first, job.last))
+		return SD_COW_SAFE;
 	job.count = sd_map_unsafe_run(map_, job.first, job.last, 4, true, &job.start);
 	job.noted = sd_map_newest(map_);
 	return job.count ? SD_COW_RUN : SD_COW_SAFE;
@@ -203,23 +177,14 @@ sd_cow_event Model::lookup(Job &job)
 sd_cow_event Model::takePlaces(Job &job)
 {
 	void *spare = nullptr;
-	bool taken;
 
 	job.bad = false;
-	{
-		std::lock_guard lock(storeLock_);
-
-		taken = sd_space_take(&space_, job.count, &job.run);
-	}
-	if (!taken) {
-		job.run.count = 0;
-		// overflow: the origin goes first
-		std::lock_guard lock(adminLock_);
-		end(0);
-		reap();
+	job.segment = store_.take(job.count, [&] { return sd_map_newest(map_) == job.noted; });
+	if (!job.segment)
 		return SD_COW_ABANDON;
-	}
-	job.count = job.run.count;
+	job.count = job.segment->run.count;
+	if (mutant_ == Mutant::NO_RESERVE)
+		return SD_COW_OK;
 	std::unique_lock lock(mapLock_);
 	while (size_t bytes = sd_map_reserve(map_, job.start, job.count, &spare)) {
 		lock.unlock();
@@ -232,53 +197,99 @@ sd_cow_event Model::takePlaces(Job &job)
 	return SD_COW_OK;
 }
 
-sd_cow_event Model::readOld(Job &job, Random &random)
+void Model::readOld(Job &job, Random &random)
 {
-	job.data.clear();
-	for (u64 chunk = job.start; chunk < job.start + job.count; chunk++) {
-		job.data.push_back(origin_[chunk].load(std::memory_order_relaxed));
+	for (u32 i = 0; i < job.count; i++) {
+		job.segment->data[i].store(origin_[job.start + i].load(std::memory_order_relaxed),
+					   std::memory_order_relaxed);
 		dawdle(random);
 	}
-	if (random() % 16 == 0) // a slow disk
-		std::this_thread::sleep_for(std::chrono::microseconds(random() % 500));
-	return random() % 200 ? SD_COW_OK : SD_COW_FAIL;
+	dawdleLong(random, 16);
 }
 
-sd_cow_event Model::publish(Job &job)
+sd_cow_event Model::copy(Job &job, Random &random)
 {
-	std::vector<u64> unused;
-	u64 place = job.run.index;
+	job.watch = watched_.load() ? watchNumber_.load() : ~0ULL;
+	if (mutant_ == Mutant::DRAIN_EARLY)
+		drain(job);
+	if (mutant_ == Mutant::READ_LATE)
+		return SD_COW_OK;
+	readOld(job, random);
+	if (random() % 40)
+		return SD_COW_OK;
+	job.segment->data[0].store(ModelStore::garbage, std::memory_order_relaxed);
+	return SD_COW_FAIL;
+}
 
-	for (u32 i = 0; i < job.count; i++)
-		stored_[place + i].store(job.data[i], std::memory_order_relaxed);
+sd_cow_event Model::publish(Job &job, Random &random)
+{
+	bool needed = mutant_ == Mutant::PUBLISH_ABANDONED;
+
+	if (mutant_ == Mutant::PUBLISH_UNLOCKED) {
+		needed = sd_map_newest(map_) == job.noted;
+		dawdleLong(random, 2);
+	}
+	if (mutant_ == Mutant::NO_PUBLISH) {
+		discard(job);
+		return SD_COW_OK;
+	}
 	{
 		std::lock_guard lock(mapLock_);
 
-		if (sd_map_newest(map_) != job.noted && mutant_ != Mutant::PUBLISH_ABANDONED)
+		if (mutant_ != Mutant::PUBLISH_UNLOCKED)
+			needed |= sd_map_newest(map_) == job.noted;
+		if (mutant_ != Mutant::PUBLISH_UNWATCHED)
+			needed &= watchedSince(job.watch);
+		if (!needed)
 			return SD_COW_ABANDON;
-		for (u32 i = 0; i < job.count; i++) {
-			sd_place_t p = job.bad ? SD_PLACE_BAD : sd_place(0, place + i);
-
-			bool published = sd_map_publish(map_, job.start + i, p);
-
-			// the map refuses a second copy: no harm is done, but cells and the
-			// look-up under them are there so that none is made
-			if (!published)
-				complain("a chunk was copied twice");
-			if (!published || job.bad)
-				unused.push_back(place + i);
-		}
-		job.reserved = false;
+		publishLocked(job);
 	}
-	std::lock_guard lock(storeLock_);
-	for (u64 index : unused)
-		sd_space_give(&space_, 0, index, 1);
-	job.run.count = 0;
+	if (mutant_ == Mutant::READ_LATE)
+		readOld(job, random);
+	store_.ready(job.segment);
+	job.segment.reset();
 	counts.copies += job.count;
+	counts.bad += job.bad ? job.count : 0;
 	return SD_COW_OK;
 }
 
-void Model::giveBack(Job &job)
+void Model::publishLocked(Job &job)
+{
+	const sd_run &run = job.segment->run;
+
+	for (u32 i = 0; i < job.count; i++) {
+		const sd_place_t place = sd_place(run.slot, run.index + i);
+		const bool published =
+			sd_map_publish(map_, job.start + i, job.bad ? SD_PLACE_BAD : place);
+
+		// the map refuses a second copy: no harm is done, but cells and the look-up under
+		// them are there so that none is made
+		if (!published)
+			alarm_.complain("a chunk was copied twice");
+		if (!published || job.bad)
+			store_.free(place);
+	}
+	job.reserved = false;
+}
+
+void Model::drain(const Job &job)
+{
+	WaitingCells::Owner owner;
+
+	reads_.enter(alarm_, owner, SD_CELL_DRAIN, job.start, job.start + job.count - 1);
+	reads_.leave(owner);
+}
+
+void Model::markSafe(const Job &job)
+{
+	std::lock_guard lock(mapLock_);
+
+	sd_map_mark_safe(map_, job.start, job.count);
+	for (u64 chunk = job.start; chunk < job.start + job.count; chunk++)
+		believedSafe_[chunk].store(true);
+}
+
+void Model::discard(Job &job)
 {
 	if (job.reserved) {
 		std::lock_guard lock(mapLock_);
@@ -286,159 +297,22 @@ void Model::giveBack(Job &job)
 		sd_map_unreserve(map_, job.start, job.count);
 		job.reserved = false;
 	}
-	std::lock_guard lock(storeLock_);
-	sd_space_give(&space_, 0, job.run.index, job.run.count);
-	job.run.count = 0;
-}
-
-std::optional<u32> Model::liveSnapshot(Random &random)
-{
-	std::lock_guard lock(mapLock_);
-
-	if (live_.empty())
-		return std::nullopt;
-	return live_[random() % live_.size()];
-}
-
-void Model::judge(u32 s, u64 chunk, u64 value)
-{
-	bool valid = mutant_ == Mutant::NO_VALIDITY || valid_[s].load(std::memory_order_acquire);
-
-	if (!valid)
-		return;
-	counts.judged++;
-	if (value != copies_[s][chunk])
-		complain("image " + std::to_string(s) + " shows " + std::to_string(value) +
-			 " at chunk " + std::to_string(chunk) + ", at its take was " +
-			 std::to_string(copies_[s][chunk]));
-}
-
-void Model::readImage(Random &random)
-{
-	auto s = liveSnapshot(random);
-	u64 chunk = random() % chunks, value;
-	WaitingCells::Owner read;
-	sd_place_t place = 0;
-	bool kept;
-	u32 run;
-
-	if (!s) {
-		std::this_thread::yield();
-		return;
-	}
-	counts.reads++;
-	// registers before it looks up; the locks are the full barriers
-	if (mutant_ != Mutant::NO_TRACKING)
-		reads_.enter(read, SD_CELL_READ, chunk, chunk);
-	{
-		std::lock_guard lock(mapLock_);
-
-		kept = sd_map_lookup(map_, *s, chunk, 1, &place, &run);
-	}
-	dawdle(random);
-	if (kept)
-		value = place == SD_PLACE_BAD
-				? 0
-				: stored_[sd_place_index(place)].load(std::memory_order_relaxed);
-	else
-		value = origin_[chunk].load(std::memory_order_relaxed);
-	dawdle(random);
-	if (!kept || place != SD_PLACE_BAD)
-		judge(*s, chunk, value);
-	if (mutant_ != Mutant::NO_TRACKING)
-		reads_.leave(read);
-}
-
-void Model::take()
-{
-	void *spare = nullptr;
-
-	if (newest_ + 1 >= snapshots)
-		return;
-	sd_map_grow(map_, &spare);
-	gate_.close(mutant_ != Mutant::NO_GATE_DRAIN);
-	{
-		std::lock_guard lock(mapLock_);
-
-		newest_++;
-		for (u64 chunk = 0; chunk < chunks; chunk++)
-			copies_[newest_][chunk] = origin_[chunk].load(std::memory_order_relaxed);
-		valid_[newest_].store(true);
-		sd_map_take(map_, newest_, &spare);
-		live_.push_back(newest_);
-	}
-	gate_.open();
-	sd_free(spare);
-	counts.takes++;
-}
-
-bool Model::end(u32 nth)
-{
-	std::lock_guard lock(mapLock_);
-
-	if (live_.empty())
-		return false;
-	u32 s = live_[nth % live_.size()];
-	// first invalid, then anything that follows from it
-	valid_[s].store(false, std::memory_order_release);
-	sd_map_end(map_, s);
-	live_.erase(live_.begin() + nth % live_.size());
-	counts.ends++;
-	return true;
-}
-
-void Model::reap()
-{
-	sd_reap walk{};
-	sd_place_t freed[8];
-	bool done = false;
-	u32 n;
-
-	while (!done) {
-		void *piece;
-		{
-			std::lock_guard lock(mapLock_);
-
-			done = sd_map_reap(map_, &walk, 16, freed, 8, &n);
-			piece = sd_map_retired(map_);
-		}
-		sd_free(piece);
-		counts.freed += n;
-		std::lock_guard lock(storeLock_);
-		for (u32 i = 0; i < n; i++)
-			sd_space_give(&space_, 0, sd_place_index(freed[i]), 1);
-	}
-}
-
-void Model::administer(Random &random)
-{
-	// writers and readers get some time with each set of snapshots
-	std::this_thread::sleep_for(std::chrono::microseconds(random() % 1000));
-	std::lock_guard lock(adminLock_);
-	u32 live;
-	{
-		std::lock_guard mapLock(mapLock_);
-
-		live = live_.size();
-	}
-	if (live && random() % 3 == 0) {
-		// the newest ends, writers pass for a moment, and the next is taken
-		end(random() % 4 ? live - 1 : random());
-		std::this_thread::sleep_for(std::chrono::microseconds(random() % 100));
-		take();
-	} else if (live < 2 || (live < 6 && random() % 2)) {
-		take();
-	} else {
-		for (u32 ends = random() % 8 ? 1 : live; ends; ends--)
-			end(random());
-	}
-	reap();
+	if (job.segment)
+		store_.discard(job.segment);
+	job.segment.reset();
 }
 
 std::string Model::verdict()
 {
-	u64 held = sd_map_exceptions(map_) - sd_map_bad(map_);
+	Random random(1);
 
+	// after a complaint jobs were left where they stood
+	if (failed())
+		return alarm_.complaint();
+	endOverlay();
+	reap(map_, mapLock_);
+	while (store_.unwritten())
+		store_.writeOne(random);
 	for (u32 s : live_) {
 		for (u64 chunk = 0; chunk < chunks; chunk++) {
 			sd_place_t place;
@@ -447,14 +321,14 @@ std::string Model::verdict()
 			if (!sd_map_lookup(map_, s, chunk, 1, &place, &run))
 				judge(s, chunk, origin_[chunk]);
 			else if (place != SD_PLACE_BAD)
-				judge(s, chunk, stored_[sd_place_index(place)]);
+				judge(s, chunk, store_.readDisk(place, random));
 		}
 	}
 	if (!sd_map_check(map_))
-		complain("the map's counts are wrong");
-	if (!sd_space_check(&space_))
-		complain("the space's counters are wrong");
-	if (space_.used != held * space_.chunk)
-		complain("places were lost or given twice");
-	return complaint();
+		alarm_.complain("the map's counts are wrong");
+	if (!store_.check())
+		alarm_.complain("the space's counters are wrong");
+	if (store_.used() != sd_map_exceptions(map_) - sd_map_bad(map_))
+		alarm_.complain("places were lost or given twice");
+	return alarm_.complaint();
 }

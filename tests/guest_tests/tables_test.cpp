@@ -372,3 +372,17 @@ TEST_F(Tables, TableWrittenBeforeAnExtendDoesNotLoseTheRange)
 	EXPECT_EQ(spare_.device().info().openCount, 1);
 	EXPECT_NE(store_.device().table(), old);
 }
+
+TEST_F(Tables, StoreDeviceReadsAsZeroesAndRefusesWrites)
+{
+	const BlockDevice device(store_.device().path());
+	Buffer read(1, 0xa5);
+
+	ASSERT_EQ(device.sectors(), 1u);
+	ASSERT_EQ(device.read(0, read), 0);
+	EXPECT_EQ(read, Buffer(1));
+	EXPECT_EQ(device.write(0, Buffer(1, 0x5a)), EIO);
+	EXPECT_NE(device.discard(0, 1), 0);
+	ASSERT_EQ(device.read(0, read), 0);
+	EXPECT_EQ(read, Buffer(1)) << "what was refused is not shown";
+}

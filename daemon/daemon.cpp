@@ -257,7 +257,8 @@ int64_t Daemon::settle(int64_t nowNs)
 {
 	tellRecords();
 	look(nowNs);
-	stores_.setCarving(refiller_.carvingSeconds());
+	stores_.setCarving(refiller_.carvingSeconds(),
+			   reserve_.readySectors() + refiller_.carvableSectors());
 	serveMeanwhile();
 	refill(nowNs);
 	serveMeanwhile();

@@ -88,7 +88,8 @@ Pace paceOf(const Config &config, std::span<const PacedStore> stores, double car
 
 	pace.rangeSectors = config.rangeSize;
 	for (const PacedStore &store : stores) {
-		total += store.rate;
+		if (store.room > 0)
+			total += store.rate; // otherwise it is given nothing
 		pace.rangeSectors = std::max(pace.rangeSectors, rangeFor(config, store, carving));
 	}
 	// One carve is under way already, for a rate that has passed; then come those
@@ -147,9 +148,9 @@ std::optional<uint64_t> LowWaterMark::next(const Situation &now)
 	uint64_t paced = needed ? sectorsOf(1U << 20) : 0;
 	while (paced && paced < needed)
 		paced = product(paced, 2);
-	// Two ranges are always enough to be above it.
-	const uint64_t highest =
-		std::min(product(now.rangeSectors, 2), now.maxSize ? *now.maxSize / 4 : UINT64_MAX);
+	// Two ranges are always enough to be above it, and it is never out of reach.
+	const uint64_t highest = std::min({product(now.rangeSectors, 2), now.available / 2,
+					   now.maxSize ? *now.maxSize / 4 : UINT64_MAX});
 	const uint64_t target = std::max(lowest, std::min(paced, highest));
 
 	if (target == now.current)
@@ -157,11 +158,13 @@ std::optional<uint64_t> LowWaterMark::next(const Situation &now)
 	if (now.current < lowest || (others && now.configured))
 		return target;
 	// It rises as soon as it is too low, and falls only when it is far too high.
-	if (target > now.current)
-		return std::min(needed, highest) > now.current ? std::optional(target)
-							       : std::nullopt;
-	return paced <= now.current / 4 || highest < now.current ? std::optional(target)
-								 : std::nullopt;
+	if (target > now.current) {
+		const bool low = std::min(needed, highest) > now.current;
+		return low && target >= fiveQuarters(now.current) ? std::optional(target)
+								  : std::nullopt;
+	}
+	const bool far = paced <= now.current / 4 || highest <= now.current / 2;
+	return far ? std::optional(target) : std::nullopt;
 }
 
 } // namespace snapdiff::daemon

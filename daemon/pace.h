@@ -86,6 +86,7 @@ public:
 		double carving = 0;
 		uint64_t rangeSectors = 0;
 		std::optional<uint64_t> maxSize;
+		uint64_t available = UINT64_MAX; // free, in reserve and carvable
 	};
 
 	// The mark to set; nothing: it is good enough.

@@ -268,7 +268,8 @@ void Stores::setLowWater(Known &known)
 	const PacedStore alone = paced(known);
 	const auto lowWater = known.mark.next(
 		{known.store.summary.lowWater, config_.lowWaterOf(name), alone.rate, carving_,
-		 paceOf(config_, {&alone, 1}, carving_).rangeSectors, config_.maxSizeOf(name)});
+		 paceOf(config_, {&alone, 1}, carving_).rangeSectors, config_.maxSizeOf(name),
+		 sumOf(known.store.summary.free, std::min(shared_, alone.room))});
 
 	if (!lowWater)
 		return;

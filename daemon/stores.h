@@ -54,8 +54,13 @@ public:
 	// Reads the known stores again.
 	void refresh(int64_t nowNs);
 
-	// How long carving takes, in seconds: marks and ranges follow.
-	void setCarving(double seconds) { carving_ = seconds; }
+	// How long carving takes, in seconds, and how many sectors reserve and supplies
+	// have: marks and ranges follow.
+	void setCarving(double seconds, uint64_t shared)
+	{
+		carving_ = seconds;
+		shared_ = shared;
+	}
 
 	// Takes ranges back that are not needed.  Returns the devices that are free now.
 	std::vector<dm::DeviceNumber> giveBack(int64_t nowNs, const GiveBack::Ours &ours);
@@ -133,6 +138,7 @@ private:
 	std::set<std::string> taken_; // shrinks that we told already
 	GiveBack giveBack_;
 	double carving_ = CarvingTime::unknown;
+	uint64_t shared_ = 0;
 	bool first_ = true;
 	uint64_t lastLookUs_ = 0;
 };

@@ -251,6 +251,7 @@ TEST(Pace, ARangeIsNotLargerThanTheStoreMayBecome)
 {
 	EXPECT_EQ(paceAt(1000 * mib, 2, 40 * mib).rangeSectors, 40 * mib);
 	EXPECT_EQ(paceAt(1000 * mib, 2, 0).rangeSectors, 16 * mib);
+	EXPECT_EQ(paceAt(1000 * mib, 2, 0).reserveSectors, 64 * mib);
 }
 
 TEST(Pace, TheReserveCoversRateTimesCarvingOfAllStores)
@@ -314,8 +315,9 @@ struct Mark
 {
 	std::optional<uint64_t> next(double rate, double carving = 2)
 	{
-		const auto wanted = mark.next({current, configured, rate, carving,
-					       paceAt(rate, carving).rangeSectors, maxSize});
+		const auto wanted =
+			mark.next({current, configured, rate, carving,
+				   paceAt(rate, carving).rangeSectors, maxSize, available});
 		if (wanted) {
 			mark.wasSet(*wanted);
 			current = *wanted;
@@ -328,6 +330,7 @@ struct Mark
 	uint64_t current = 0;
 	std::optional<uint64_t> configured;
 	std::optional<uint64_t> maxSize;
+	uint64_t available = UINT64_MAX;
 	unsigned changes = 0;
 };
 
@@ -362,6 +365,20 @@ TEST(LowWater, NeverExceedsTwoRangesOrAQuarterOfTheLargestStore)
 	EXPECT_EQ(mark.next(10000 * mib, 100), 100 * mib);
 	mark.configured = 200 * mib;
 	EXPECT_EQ(mark.next(0), 200 * mib); // what somebody wants is never undercut
+}
+
+TEST(LowWater, IsNeverOutOfReach)
+{
+	Mark mark;
+	mark.configured = 8 * mib;
+	mark.current = 8 * mib;
+	mark.available = 100 * mib; // in the store and all supplies
+	EXPECT_EQ(mark.next(10000 * mib), 50 * mib);
+	mark.changes = 0;
+	for (; mark.available > mib; mark.available -= mib)
+		mark.next(10000 * mib);
+	EXPECT_EQ(mark.current, 8 * mib);
+	EXPECT_LE(mark.changes, 3U);
 }
 
 TEST(LowWater, FallsBackToTheConfiguredOne)

@@ -147,7 +147,8 @@ private:
 			carver.work();
 		if (!carver.hasReply() && kernel.nowNs < tickNs_)
 			return;
-		stores.setCarving(refiller.carvingSeconds());
+		stores.setCarving(refiller.carvingSeconds(),
+				  reserve.readySectors() + refiller.carvableSectors());
 		const bool wasBusy = carver.busy();
 		if (refiller.step(kernel.nowNs,
 				  stores.surroundings(kernel.nowNs, carver.hasReply())))

@@ -20,6 +20,7 @@ constexpr int patienceSeconds = 60;
 constexpr const char *configuration = "supplies = [\"vg0\", \"vg1\"]\n"
 				      "policy = \"spread\"\n"
 				      "range_size = \"52MiB\"\n"
+				      "range_max_size = \"52MiB\"\n"
 				      "reserve_ranges = 6\n"
 				      "low_water = \"24MiB\"\n";
 

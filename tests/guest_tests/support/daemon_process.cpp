@@ -41,6 +41,13 @@ VolumeGroup::~VolumeGroup()
 	runCommand("pvremove -q -ff -y " + slice_.path());
 }
 
+uint64_t VolumeGroup::number(const std::string &field) const
+{
+	const std::string text =
+		runCommand("vgs --noheadings --units s --nosuffix -o " + field + " " + name_);
+	return std::strtoull(text.c_str(), nullptr, 10);
+}
+
 DaemonProcess::DaemonProcess(DaemonSettings settings) : settings_(std::move(settings))
 {
 	std::ofstream(configPath) << settings_.config;

@@ -28,8 +28,13 @@ public:
 	VolumeGroup &operator=(const VolumeGroup &) = delete;
 
 	const std::string &name() const { return name_; }
+	// Sectors that no LV has, and that it has in all.
+	uint64_t free() const { return number("vg_free"); }
+	uint64_t size() const { return number("vg_size"); }
 
 private:
+	uint64_t number(const std::string &field) const;
+
 	std::string name_;
 	Disk before_;
 	Disk slice_;

@@ -23,8 +23,10 @@ namespace snapdiff::lvm {
 
 static constexpr std::string_view volumePrefix = "snapdiff.";
 
-// Neither writes to /etc/lvm, which may lie on an origin that holds its writers.
-static constexpr const char *quietConfig = "backup{backup=0 archive=0}";
+// Nothing is written where an origin that holds its writers may lie: no metadata to
+// /etc/lvm, no log, and nothing that waits for whoever writes the log.
+static constexpr const char *quietConfig = "backup{backup=0 archive=0} "
+					   "log{file=\"/dev/null\" syslog=0}";
 
 static constexpr const char *volumeFields =
 	"vg_name,lv_name,lv_size,lv_active,lv_kernel_major,lv_kernel_minor,lv_path,lv_dm_path,"

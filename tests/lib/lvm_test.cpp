@@ -116,6 +116,7 @@ TEST(Lvm, CarvesUnderTheLowestFreeNumber)
 				       "4194304b vg0"))
 		<< runner.asked[1];
 	EXPECT_NE(std::string::npos, runner.asked[1].find("backup=0 archive=0"));
+	EXPECT_NE(std::string::npos, runner.asked[1].find("log{file=\"/dev/null\" syslog=0}"));
 }
 
 TEST(Lvm, SaysWhatIsMissing)

@@ -23,6 +23,7 @@ namespace {
 
 constexpr int64_t retryAfterNs = 5'000'000'000;
 constexpr size_t threadStackBytes = 256U << 10;
+constexpr int messagesPerRound = 32;
 
 // The bus's answers to RequestName.
 constexpr uint32_t namePrimaryOwner = 1;
@@ -218,8 +219,12 @@ void Bus::process(int64_t nowNs)
 	}
 	processing_ = true;
 	try {
-		while (!lost_ && shown_->connection->processPendingRequest())
-			;
+		// So many at a time: whoever floods the bus holds up no store.  What is left
+		// makes the next poll return at once.
+		for (int i = 0; i < messagesPerRound && !lost_; i++) {
+			if (!shown_->connection->processPendingRequest())
+				break;
+		}
 		if (!lost_ && !shown_->refusal.empty())
 			lost_ = shown_->refusal;
 	} catch (const sdbus::Error &error) {

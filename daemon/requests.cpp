@@ -165,10 +165,9 @@ void Requests::identified(uint64_t id, std::optional<uid_t> uid)
 		return;
 	}
 	request->state = State::Deciding;
-	authority_->decide(questionOf(id, request->caller, request->operation),
-			   [this, id](bool allowed, std::string why) {
-				   decided(id, allowed, std::move(why));
-			   });
+	authority_->decide(
+		questionOf(id, request->caller, request->operation),
+		[this, id](bool allowed, const std::string &why) { decided(id, allowed, why); });
 }
 
 void Requests::decided(uint64_t id, bool allowed, const std::string &why)

@@ -88,19 +88,16 @@ public:
 		if (interactive)
 			sd_bus_message_set_allow_interactive_authorization(message, 1);
 		sd_bus_message_append(message, types, args...);
-		// Kept by the message until it is over, whatever the test does.
-		sd_bus_call_async(bus_, nullptr, message, answered,
-				  new std::shared_ptr<Reply>(reply), 0);
+		sd_bus_call_async(bus_, nullptr, message, answered, reply.get(), 0);
 		sd_bus_message_unref(message);
+		replies_.push_back(reply);
 		return reply;
 	}
 
 private:
 	static int answered(sd_bus_message *message, void *data, sd_bus_error *)
 	{
-		const std::unique_ptr<std::shared_ptr<Reply>> kept(
-			static_cast<std::shared_ptr<Reply> *>(data));
-		Reply &reply = **kept;
+		Reply &reply = *static_cast<Reply *>(data);
 		reply.done = true;
 		reply.message = sd_bus_message_ref(message);
 		if (const sd_bus_error *error = sd_bus_message_get_error(message)) {
@@ -111,6 +108,7 @@ private:
 	}
 
 	sd_bus *bus_ = nullptr;
+	std::vector<std::shared_ptr<Reply>> replies_; // that may still come
 };
 
 } // namespace snapdiff::daemon

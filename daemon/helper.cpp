@@ -81,7 +81,7 @@ Result<Helper> connectUnit(const char *path, const std::string &greeting)
 	address.sun_family = AF_UNIX;
 	if (std::strlen(path) >= sizeof(address.sun_path))
 		return Error(ENAMETOOLONG, doing);
-	std::strcpy(address.sun_path, path);
+	std::memcpy(address.sun_path, path, std::strlen(path));
 	Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (!socket.valid() || connect(socket.get(), reinterpret_cast<const sockaddr *>(&address),
 				       sizeof(address)) < 0)

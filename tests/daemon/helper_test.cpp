@@ -32,7 +32,7 @@ public:
 		folder_ = mkdtemp(name);
 		sockaddr_un address = {};
 		address.sun_family = AF_UNIX;
-		std::strcpy(address.sun_path, path().c_str());
+		std::memcpy(address.sun_path, path().c_str(), path().size());
 		listener_ = Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 		EXPECT_EQ(bind(listener_.get(), reinterpret_cast<const sockaddr *>(&address),
 			       sizeof(address)),
@@ -123,7 +123,7 @@ TEST(Helpers, AUnitThatIsToldNonsenseEnds)
 		Fd ours(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 		sockaddr_un address = {};
 		address.sun_family = AF_UNIX;
-		std::strcpy(address.sun_path, units.path().c_str());
+		std::memcpy(address.sun_path, units.path().c_str(), units.path().size());
 		ASSERT_EQ(connect(ours.get(), reinterpret_cast<const sockaddr *>(&address),
 				  sizeof(address)),
 			  0);

@@ -28,6 +28,12 @@ SYSTEMD_WORDS = (
     "systemd.mask=fstrim.timer systemd.mask=dpkg-db-backup.timer systemd.firstboot=off "
     "systemd.mask=modprobe@drm.service systemd.mask=modprobe@efi_pstore.service "
     "systemd.mask=modprobe@fuse.service systemd.mask=modprobe@configfs.service "
+    "systemd.mask=modprobe@loop.service systemd.mask=systemd-random-seed.service "
+    "systemd.mask=systemd-update-utmp.service systemd.mask=dev-hugepages.mount "
+    "systemd.mask=dev-mqueue.mount systemd.mask=sys-kernel-tracing.mount "
+    "systemd.mask=proc-sys-fs-binfmt_misc.automount "
+    # A busy host makes everything slow: that is no reason to give a boot up.
+    "systemd.default_timeout_start_sec=600 "
     "systemd.mask=systemd-timesyncd.service systemd.machine_id=5d3ff11bca3c4b6fb7d0d0a6e2a5a1f0"
 )
 

@@ -31,7 +31,8 @@ public:
 	{
 		const std::string lost = found.lost ? "lost" : std::to_string(found.missed);
 		progress(stack + ", " + word(load) + ": " + std::to_string(found.latency.count()) +
-			 " extensions, median " + found.latency.say(0.5) + " ms");
+			 " extensions, " + said(found.latency) + "; other writes " +
+			 said(found.without) + "; under an extension " + said(found.during));
 		latency_.add({stack, word(load), std::to_string(found.latency.count()),
 			      found.latency.say(0.5), found.latency.say(0.99), found.latency.say(1),
 			      lost});
@@ -43,6 +44,8 @@ public:
 	void addBare(Load load, const std::vector<double> &p50, const std::vector<double> &p99,
 		     double most)
 	{
+		progress(std::string("bare, ") + word(load) + ": median " + number(medianOf(p50)) +
+			 ", p99 " + number(medianOf(p99)) + ", longest " + number(most) + " ms");
 		latency_.add({"bare wake-up and message", word(load),
 			      std::to_string(p50.size() * bareTimes), number(medianOf(p50)),
 			      number(medianOf(p99)), number(most), "0"});
@@ -54,6 +57,12 @@ public:
 	}
 
 private:
+	static std::string said(const Samples &samples)
+	{
+		return "median " + samples.say(0.5) + ", p99 " + samples.say(0.99) + ", longest " +
+		       samples.say(1) + " ms";
+	}
+
 	Table latency_{{"stack", "processors", "number", "median", "p99", "longest", "missed"}};
 	Table writes_{{"stack", "processors", "other writes", "median", "p99", "longest",
 		       "under an extension", "median", "p99", "longest"}};

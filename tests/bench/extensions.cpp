@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint64_t writeSectors = 8;
 
-struct Write
+// From the beginning of a write, or of an extension, to its end.
+struct Span
 {
 	Clock::time_point began;
 	Clock::time_point ended;
@@ -43,7 +44,7 @@ private:
 	// False: no use to go on.
 	bool step()
 	{
-		const Write done = write();
+		const Span done = write();
 		writes_.push_back(done);
 		const Space now = plan_.space();
 		if (now.lost) {
@@ -63,10 +64,9 @@ private:
 	{
 		if (const auto growth = watch_.since(*awaited_)) {
 			found_.latency.add(msBetween(*awaited_, *growth));
-			windowBegan_ = *awaited_;
-			windowEnds_ = *growth + std::chrono::milliseconds(plan_.tailMs);
+			windows_.push_back(
+				{*awaited_, *growth + std::chrono::milliseconds(plan_.tailMs)});
 			awaited_.reset();
-			settling_ = true;
 			return true;
 		}
 		if (msBetween(*awaited_, Clock::now()) > plan_.waitSeconds * 1000.0) {
@@ -77,11 +77,9 @@ private:
 		return true;
 	}
 
-	Write write()
+	Span write()
 	{
-		if (settling_ && Clock::now() > windowEnds_)
-			sortOut();
-		Write done;
+		Span done;
 		done.began = Clock::now();
 		const int error = device_.write(next_, buffer_);
 		done.ended = Clock::now();
@@ -91,17 +89,18 @@ private:
 		return done;
 	}
 
-	// The last window is over: which writes were under it?
+	// Which writes were under an extension? Both lists are in order of their beginnings.
 	void sortOut()
 	{
-		for (const Write &write : writes_) {
-			const bool under = settling_ && write.ended >= windowBegan_ &&
-					   write.began <= windowEnds_;
+		size_t window = 0;
+		for (const Span &write : writes_) {
+			while (window < windows_.size() && windows_[window].ended < write.began)
+				window++;
+			const bool under =
+				window < windows_.size() && write.ended >= windows_[window].began;
 			(under ? found_.during : found_.without)
 				.add(msBetween(write.began, write.ended));
 		}
-		writes_.clear();
-		settling_ = false;
 	}
 
 	ExtensionsPlan plan_;
@@ -110,11 +109,9 @@ private:
 	uint64_t sectors_;
 	GrowthWatch watch_;
 	Extensions found_;
-	std::vector<Write> writes_;
+	std::vector<Span> writes_;
+	std::vector<Span> windows_;
 	std::optional<Clock::time_point> awaited_;
-	Clock::time_point windowBegan_;
-	Clock::time_point windowEnds_;
-	bool settling_ = false;
 	bool wasLow_ = false;
 	uint64_t size_ = plan_.space().size;
 	uint64_t next_ = 0;

@@ -242,6 +242,8 @@ int runCarver(int socket, unsigned lvmTimeoutMs)
 			reply = prove(*request, claimed);
 		else
 			reply = carry(*request, lvm, findDisks);
+		if (request && request->kind == CarverRequest::Kind::Volumes)
+			wipeLeftovers(reply);
 		ops::step("request carried out");
 		if (!sendAll(socket, format(reply), claimed))
 			return 1;

@@ -153,6 +153,10 @@ CarverReply failure(const Error &error);
 // How long the daemon waits for an answer; then the carver is no more.
 int64_t requestLimitMs(unsigned lvmTimeoutMs);
 
+// Our volumes that nobody has claimed, neither a store nor a reserve: what they were used
+// for, or what lvm was killed before it wiped, must not be taken for a file system.
+void wipeLeftovers(const CarverReply &volumes);
+
 // The carver's process: serves the socket until the other side is gone.  Returns the
 // exit status.
 int runCarver(int socket, unsigned lvmTimeoutMs);

@@ -6,6 +6,7 @@
 #include "carver.h"
 
 #include "dm/device_mapper.h"
+#include "dm/names.h"
 #include "ops/step.h"
 #include "ops/store.h"
 #include "probe/claim.h"
@@ -13,6 +14,9 @@
 #include "util/units.h"
 
 #include <cerrno>
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 namespace snapdiff::daemon {
 
@@ -29,7 +33,39 @@ CarvedVolume described(const CarverRequest &request, const probe::BlockDevice &d
 	return found;
 }
 
+// Only if nobody else has it and it is the one that LVM spoke of.
+Result<Fd> claimLeftover(const CarvedVolume &volume)
+{
+	Result<Fd> fd =
+		Fd::open(dm::devicePath(dm::lvDmName(volume.vg, volume.lv)), O_RDONLY | O_EXCL);
+	struct stat info = {};
+	if (fd && (fstat(fd->get(), &info) < 0 || !S_ISBLK(info.st_mode) ||
+		   dm::DeviceNumber::from(info.st_rdev) != volume.number))
+		return Error(ESTALE, "claim " + volume.name());
+	return fd;
+}
+
 } // namespace
+
+void wipeLeftovers(const CarverReply &volumes)
+{
+	for (const CarvedVolume &volume : volumes.volumes) {
+		if (!volume.ours || !volume.number || volume.partial)
+			continue;
+		const Result<Fd> claim = claimLeftover(volume);
+		if (!claim)
+			continue; // a range, or in reserve
+		ops::step("leftover claimed");
+		// Opened for writing only where it has to be: udev looks at each such device.
+		const std::string same = "/proc/self/fd/" + std::to_string(claim->get());
+		if (!probe::describeContent(same))
+			continue;
+		// Best effort: to a store its content means nothing.
+		if (const Result<Fd> fd = Fd::open(same, O_RDWR))
+			(void)probe::wipeSignatures(fd->get()).has_value();
+		ops::step("leftover wiped");
+	}
+}
 
 CarverReply prove(const CarverRequest &request, ClaimedDevice &claimed)
 {

@@ -86,6 +86,33 @@ static std::string valueOf(blkid_probe probe, const char *name)
 	return value;
 }
 
+struct EndProbe
+{
+	void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
+};
+
+using Probe = std::unique_ptr<std::remove_pointer_t<blkid_probe>, EndProbe>;
+
+Result<> wipeSignatures(int fd)
+{
+	constexpr int most = 64; // a device does not have more
+
+	const Probe probe(blkid_new_probe());
+	if (!probe || blkid_probe_set_device(probe.get(), fd, 0, 0) < 0)
+		return Error(errno ? errno : ENOMEM, "look for signatures");
+	blkid_probe_enable_superblocks(probe.get(), 1);
+	blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE |
+							       BLKID_SUBLKS_BADCSUM);
+	blkid_probe_enable_partitions(probe.get(), 1);
+	blkid_probe_set_partitions_flags(probe.get(), BLKID_PARTS_MAGIC);
+	for (int i = 0; i < most && blkid_do_probe(probe.get()) == 0; i++) {
+		errno = 0;
+		if (blkid_do_wipe(probe.get(), 0) < 0)
+			return Error(errno ? errno : EIO, "wipe signatures");
+	}
+	return {};
+}
+
 Result<Content> contentOf(const std::string &path)
 {
 	constexpr int ambiguous = -2;
@@ -94,11 +121,7 @@ Result<Content> contentOf(const std::string &path)
 	Result<Fd> fd = Fd::open(path, O_RDONLY);
 	if (!fd)
 		return std::move(fd).error().within(doing);
-	struct End
-	{
-		void operator()(blkid_probe probe) const { blkid_free_probe(probe); }
-	};
-	const std::unique_ptr<std::remove_pointer_t<blkid_probe>, End> probe(blkid_new_probe());
+	const Probe probe(blkid_new_probe());
 	if (!probe || blkid_probe_set_device(probe.get(), fd->get(), 0, 0) < 0)
 		return Error(errno ? errno : ENOMEM, doing);
 	blkid_probe_enable_superblocks(probe.get(), 1);

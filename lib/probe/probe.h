@@ -47,6 +47,10 @@ Result<Content> contentOf(const std::string &path);
 // "holds an ext4 file system"; nothing: nothing is known to be there.
 std::optional<std::string> describeContent(const std::string &path);
 
+// Makes everything that libblkid finds there unknown, as wipefs does.  fd: open for
+// reading and writing; whose it is, the caller knows, and claims.
+Result<> wipeSignatures(int fd);
+
 // Devices that lie on this one (sysfs holders), and that this one lies on (slaves).
 Result<std::vector<dm::DeviceNumber>> holdersOf(dm::DeviceNumber number);
 Result<std::vector<dm::DeviceNumber>> slavesOf(dm::DeviceNumber number);

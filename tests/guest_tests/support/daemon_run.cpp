@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon as a process of a test, and volume groups for it to carve from.
+#include "support/daemon_run.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace snapdiff::lab {
+
+static constexpr const char *configFile = "/tmp/snapdiffd-run.toml";
+static constexpr const char *logFile = "/tmp/snapdiffd-run.log";
+
+static int run(const std::string &command, std::string &out)
+{
+	FILE *pipe = popen(("LVM_SUPPRESS_FD_WARNINGS=1; export LVM_SUPPRESS_FD_WARNINGS; (" +
+			    command + ") 2>&1")
+				   .c_str(),
+			   "r");
+	char piece[4096];
+	while (pipe && fgets(piece, sizeof(piece), pipe))
+		out += piece;
+	const int status = pipe ? pclose(pipe) : -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::string shell(const std::string &command)
+{
+	std::string out;
+	const int status = run(command, out);
+	EXPECT_EQ(status, 0) << command << "\n" << out;
+	return out;
+}
+
+int shellStatus(const std::string &command)
+{
+	std::string out;
+	return run(command, out);
+}
+
+Group::Group(std::string name, const std::vector<int> &disks, uint64_t sectorsEach)
+	: name_(std::move(name))
+{
+	std::string paths;
+	for (const int disk : disks) {
+		before_.push_back(std::make_unique<Disk>(disk, mib));
+		slices_.push_back(std::make_unique<Disk>(disk, sectorsEach));
+		paths += " " + slices_.back()->path();
+	}
+	shell("pvcreate -q -ff -y" + paths + " && vgcreate -q -y " + name_ + paths);
+}
+
+Group::~Group()
+{
+	std::string paths;
+	for (const auto &slice : slices_)
+		paths += " " + slice->path();
+	shell("vgremove -q -ff -y " + name_ + " && pvremove -q -ff -y" + paths);
+}
+
+DaemonRun::DaemonRun(std::string program) : program_(std::move(program))
+{
+	unlink(logFile);
+}
+
+void DaemonRun::configure(const std::string &lines)
+{
+	std::ofstream(configFile) << "bus = \"unix:path=/nonexistent\"\nreturn_after = 1\n"
+				  << lines;
+}
+
+void DaemonRun::start()
+{
+	pid_ = fork();
+	if (pid_ != 0)
+		return;
+	const int fd = open(logFile, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	dup2(fd, STDERR_FILENO);
+	execl(program_.c_str(), "snapdiffd", "--config", configFile, nullptr);
+	_exit(127);
+}
+
+bool DaemonRun::ended()
+{
+	if (pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_)
+		pid_ = -1;
+	return pid_ <= 0;
+}
+
+bool DaemonRun::stop()
+{
+	constexpr int patience = 200;
+
+	if (pid_ <= 0)
+		return true;
+	::kill(pid_, SIGTERM);
+	for (int i = 0; i < patience; i++) {
+		int status = 0;
+		if (waitpid(pid_, &status, WNOHANG) == pid_) {
+			pid_ = -1;
+			return status == 0;
+		}
+		usleep(100'000);
+	}
+	kill();
+	return false;
+}
+
+void DaemonRun::kill()
+{
+	if (pid_ <= 0)
+		return;
+	::kill(pid_, SIGKILL);
+	waitpid(pid_, nullptr, 0);
+	pid_ = -1;
+}
+
+std::string DaemonRun::log() const
+{
+	std::ostringstream text;
+	text << std::ifstream(logFile).rdbuf();
+	return text.str();
+}
+
+bool DaemonRun::hasSaid(const std::string &words) const
+{
+	return log().find(words, from_) != std::string::npos;
+}
+
+bool DaemonRun::says(const std::string &words, int seconds) const
+{
+	for (int i = 0; i < seconds * 10; i++) {
+		if (hasSaid(words))
+			return true;
+		usleep(100'000);
+	}
+	ADD_FAILURE() << "waited in vain for: " << words << "\n" << log();
+	return false;
+}
+
+std::set<std::string> DaemonRun::openDevices() const
+{
+	namespace fs = std::filesystem;
+	std::set<std::string> found;
+	std::error_code error;
+
+	for (fs::directory_iterator entry("/proc/" + std::to_string(pid_) + "/fd", error);
+	     !error && entry != fs::directory_iterator(); entry.increment(error)) {
+		struct stat info = {};
+		if (stat(entry->path().c_str(), &info) == 0 && S_ISBLK(info.st_mode))
+			found.insert(std::to_string(major(info.st_rdev)) + ":" +
+				     std::to_string(minor(info.st_rdev)));
+	}
+	return found;
+}
+
+} // namespace snapdiff::lab

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon's supplies on a real kernel with real LVM: devices that are proven unused, claimed and
+// given; and every way in which LVM fails, with the next supply used.
+#include "harness/block_device.h"
+#include "harness/kernel_log.h"
+#include "lvm/lvm.h"
+#include "probe/claim.h"
+#include "support/daemon_run.h"
+#include "support/stack.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace snapdiff::lab {
+namespace {
+
+// Why the device is not taken; empty: it is.
+std::string refusalOf(const std::string &path)
+{
+	const auto claimed = probe::claimUnused(path);
+	return claimed ? std::string() : claimed.error().message() + ". " + claimed.error().next();
+}
+
+bool contains(const std::string &text, const std::string &part)
+{
+	return text.find(part) != text.npos;
+}
+
+bool canBeClaimed(const std::string &path)
+{
+	const int fd = open(path.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+TEST(ASpareDevice, IsRefusedWithTheReasonWhateverUsesIt)
+{
+	const Disk disk(0, 400 * mib);
+	disk.zero();
+	const std::string path = disk.path();
+	EXPECT_EQ(refusalOf(path), "");
+
+	shell("mkfs.ext4 -q " + path);
+	EXPECT_TRUE(contains(refusalOf(path), "it holds an ext4 file system")) << refusalOf(path);
+	EXPECT_TRUE(contains(refusalOf(path), "wipefs -a " + path)) << refusalOf(path);
+
+	std::filesystem::create_directories("/run/spare");
+	shell("mount " + path + " /run/spare");
+	EXPECT_TRUE(contains(refusalOf(path), "is mounted on /run/spare")) << refusalOf(path);
+	shell("umount /run/spare");
+
+	// Visible only through a process in that namespace.
+	shell("unshare -m sh -c 'mount " + path +
+	      " /run/spare && touch /run/spare-ready && exec sleep 1000' >/dev/null 2>&1 & "
+	      "echo $! > /run/spare-pid; while [ ! -e /run/spare-ready ]; do sleep 0.1; done");
+	EXPECT_TRUE(contains(refusalOf(path),
+			     "is mounted on /run/spare in the mount namespace of process"))
+		<< refusalOf(path);
+	shell("kill $(cat /run/spare-pid)");
+	for (int i = 0; i < 100 && !canBeClaimed(path); i++)
+		usleep(100'000);
+
+	shell("wipefs -q -a " + path + " && mkswap -q " + path + " && swapon " + path);
+	EXPECT_TRUE(contains(refusalOf(path), "is used as swap")) << refusalOf(path);
+	shell("swapoff " + path);
+	EXPECT_TRUE(contains(refusalOf(path), "holds swap signature")) << refusalOf(path);
+	shell("wipefs -q -a " + path + " && pvcreate -q -y " + path);
+	EXPECT_TRUE(contains(refusalOf(path), "LVM2_member")) << refusalOf(path);
+	shell("pvremove -q -y " + path + " && mkfs.xfs -q -f " + path);
+	EXPECT_TRUE(contains(refusalOf(path), "xfs file system")) << refusalOf(path);
+	shell("wipefs -q -a " + path);
+	EXPECT_EQ(refusalOf(path), "");
+}
+
+TEST(ASpareDevice, IsRefusedWhenSomethingLiesOnIt)
+{
+	const Disk disk(0, 64 * mib);
+	disk.zero();
+	{
+		const DmDevice above("above", "0 8 linear " + disk.number() + " 0");
+		EXPECT_TRUE(contains(refusalOf(disk.path()), "is used by "))
+			<< refusalOf(disk.path());
+	}
+	shell("modprobe loop; losetup /dev/loop7 " + disk.path());
+	EXPECT_TRUE(contains(refusalOf(disk.path()), "is used by loop7")) << refusalOf(disk.path());
+	shell("losetup -d /dev/loop7");
+	for (int i = 0; i < 50 && !refusalOf(disk.path()).empty(); i++)
+		usleep(100'000);
+	EXPECT_EQ(refusalOf(disk.path()), "");
+
+	const auto readOnly =
+		DmDevice::readOnly("readonly", "0 8192 linear " + disk.number() + " 0");
+	EXPECT_TRUE(contains(refusalOf(readOnly.path()), "is read-only"))
+		<< refusalOf(readOnly.path());
+	EXPECT_TRUE(contains(refusalOf("/dev/nothing"), "No such file"))
+		<< refusalOf("/dev/nothing");
+}
+
+TEST(ASpareDevice, IsRefusedWhenItHasPartitionsAndAPartitionIsTaken)
+{
+	const Disk space(0, 64 * mib);
+	space.zero();
+	shell("modprobe loop; losetup /dev/loop6 " + space.path() +
+	      " && addpart /dev/loop6 1 2048 65536");
+	EXPECT_TRUE(contains(refusalOf("/dev/loop6"), "has partitions (loop6p1)"))
+		<< refusalOf("/dev/loop6");
+	EXPECT_EQ(refusalOf("/dev/loop6p1"), "");
+	// While the partition is claimed, so is the disk.
+	{
+		const auto claimed = probe::claimUnused("/dev/loop6p1");
+		ASSERT_TRUE(claimed);
+		EXPECT_FALSE(canBeClaimed("/dev/loop6"));
+		EXPECT_EQ(*probe::disksOf(claimed->device.number),
+			  (std::vector{probe::blockDevice("/dev/loop6")->number}));
+	}
+	shell("delpart /dev/loop6 1");
+	shell("losetup -d /dev/loop6");
+}
+
+TEST(ACarvedVolume, HasNothingOfWhatWasThereBefore)
+{
+	const Group group("sdt0", {0}, 340 * mib);
+	SystemRunner runner;
+	lvm::Lvm lvm(runner);
+	for (const char *maker : {"mkfs.ext4 -q", "mkfs.xfs -q", "mkswap -q",
+				  "lvm pvcreate -q -y --config devices/scan_lvs=1"}) {
+		shell("lvcreate -q -y -Wn -Zn -L 320M -n old sdt0");
+		shell(std::string(maker) + " /dev/sdt0/old");
+		const std::string place = shell("lvs --noheadings -o seg_pe_ranges sdt0/old");
+		ASSERT_FALSE(probe::contentOf("/dev/sdt0/old")->empty()) << maker;
+		shell("lvremove -q -y sdt0/old");
+
+		const auto carved = lvm.carve({"sdt0", uint64_t{320} << 20, {}, {}, {}});
+		ASSERT_TRUE(carved) << carved.error().message();
+		EXPECT_EQ(shell("lvs --noheadings -o seg_pe_ranges " + carved->fullName()), place);
+		const auto content = probe::contentOf(carved->dmPath);
+		ASSERT_TRUE(content);
+		EXPECT_EQ(content->type, "") << maker;
+		ASSERT_TRUE(lvm.remove({&*carved, 1}));
+	}
+}
+
+class Supplied : public testing::Test
+{
+protected:
+	Supplied() { device.zero(); }
+
+	// So much must be given until the store is content again.
+	void hungry(uint64_t sectors)
+	{
+		store->demand("set low_water " + std::to_string(store->summary().free + sectors));
+	}
+	bool content(int seconds = 60)
+	{
+		return store->waitFor([](const Summary &now) { return now.level == "ok"; },
+				      seconds * 1000);
+	}
+	bool isRange(const Disk &disk) const
+	{
+		for (const RangeStatus &range : store->status().ranges)
+			if (range.device == disk.number())
+				return true;
+		return false;
+	}
+
+	Disk device{1, 64 * mib};
+	Disk base{2, 8 * mib};
+	DaemonRun run{SNAPDIFFD};
+	std::optional<Store> store{std::in_place, StoreOptions{}, std::vector{rangeWords(base)}};
+};
+
+TEST_F(Supplied, ADeviceIsHeldAgainstOthersGivenAndComesBack)
+{
+	shell("mkfs.ext4 -q " + device.path());
+	run.configure("supplies = [\"" + device.path() + "\"]\n");
+	run.start();
+	ASSERT_TRUE(run.says("holds an ext4 file system"));
+	EXPECT_TRUE(run.hasSaid("wipefs -a " + device.path()));
+	shell("wipefs -q -a " + device.path());
+	ASSERT_TRUE(run.says("is unused and in reserve"));
+
+	// While it is in reserve nobody else gets it.
+	EXPECT_NE(shellStatus("mkfs.ext4 -q -F " + device.path()), 0);
+	EXPECT_NE(shellStatus("pvcreate -q -y " + device.path()), 0);
+	EXPECT_FALSE(canBeClaimed(device.path()));
+
+	hungry(mib);
+	ASSERT_TRUE(content()) << run.log();
+	EXPECT_TRUE(isRange(device));
+	EXPECT_TRUE(run.says("was given " + device.path()));
+
+	// Whose it is, the kernel knows.
+	run.kill();
+	run.startOver();
+	run.start();
+	ASSERT_TRUE(run.says("watching 1 stores"));
+	sleep(3);
+	EXPECT_FALSE(run.hasSaid(device.path())) << run.log();
+	store.reset();
+	EXPECT_TRUE(run.says(device.path() + " (64.0 MiB) is unused and in reserve"));
+	EXPECT_TRUE(run.stop());
+	EXPECT_TRUE(canBeClaimed(device.path()));
+}
+
+TEST_F(Supplied, ADeviceWithWhatLooksLikeAFileSystemIsLeftAloneAfterItsStore)
+{
+	run.configure("supplies = [\"" + device.path() + "\"]\n");
+	run.start();
+	ASSERT_TRUE(run.says("is unused and in reserve"));
+	hungry(mib);
+	ASSERT_TRUE(content());
+	store.reset();
+	// As if the store had kept an origin's first chunk there.
+	shell("mkfs.ext4 -q -F " + device.path());
+	run.startOver();
+	ASSERT_TRUE(run.says("holds an ext4 file system"));
+	EXPECT_TRUE(canBeClaimed(device.path()));
+	EXPECT_TRUE(run.stop());
+}
+
+TEST_F(Supplied, AReserveVolumeCannotBeTakenByOthers)
+{
+	const Group group("sdt0", {0}, 128 * mib);
+	run.configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
+	run.start();
+	ASSERT_TRUE(run.says("carved sdt0/snapdiff.1"));
+	EXPECT_NE(shellStatus("mkfs.ext4 -q -F /dev/sdt0/snapdiff.0"), 0);
+	EXPECT_NE(shellStatus("swapon /dev/sdt0/snapdiff.1"), 0);
+	hungry(20 * mib);
+	ASSERT_TRUE(content()) << run.log();
+	EXPECT_EQ(store->status().ranges.size(), 3U);
+	EXPECT_TRUE(run.stop());
+	store.reset();
+}
+
+TEST_F(Supplied, ALeftoverIsWipedBeforeItIsReserveAndAnotherVolumeIsNot)
+{
+	const Group group("sdt0", {0}, 256 * mib);
+	shell("lvcreate -q -y -L 64M -n snapdiff.0 --addtag snapdiff --addtag snapdiff-reserve "
+	      "sdt0 "
+	      "&& lvcreate -q -y -L 64M -n home sdt0");
+	shell("mkfs.ext4 -q /dev/sdt0/snapdiff.0 && mkfs.ext4 -q /dev/sdt0/home");
+	run.configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
+	run.start();
+	ASSERT_TRUE(run.says("carved sdt0/snapdiff.1"));
+	EXPECT_EQ(probe::contentOf("/dev/sdt0/snapdiff.0")->type, "");
+	EXPECT_EQ(probe::contentOf("/dev/sdt0/home")->type, "ext4");
+	EXPECT_TRUE(run.stop());
+}
+
+// Another program in place of lvm; "" for none at all.
+class OtherLvm
+{
+public:
+	explicit OtherLvm(const std::string &script)
+	{
+		std::filesystem::rename(path_, away_);
+		if (script.empty())
+			return;
+		std::ofstream(path_) << "#!/bin/sh\n" << script;
+		chmod(path_, 0755);
+	}
+	~OtherLvm()
+	{
+		std::filesystem::remove(path_);
+		std::filesystem::rename(away_, path_);
+	}
+	OtherLvm(const OtherLvm &) = delete;
+	OtherLvm &operator=(const OtherLvm &) = delete;
+
+private:
+	static constexpr const char *path_ = "/usr/sbin/lvm";
+	static constexpr const char *away_ = "/usr/sbin/lvm.real";
+};
+
+TEST_F(Supplied, WithoutLvmThatIsSaidAndTheDeviceIsGiven)
+{
+	const OtherLvm none("");
+	run.configure("supplies = [\"sdt0\", \"" + device.path() + "\"]\n");
+	run.start();
+	ASSERT_TRUE(run.says("Install LVM (package lvm2)"));
+	hungry(mib);
+	ASSERT_TRUE(content()) << run.log();
+	EXPECT_TRUE(isRange(device));
+	EXPECT_TRUE(run.stop());
+}
+
+TEST_F(Supplied, AnLvmThatHangsIsKilledAndTheNextVolumeGroupIsUsed)
+{
+	const Group first("sdt0", {0}, 128 * mib);
+	const Group second("sdt1", {3}, 128 * mib);
+	{
+		const OtherLvm hanging("case \"$*\" in *lvcreate*sdt0*) sleep 1000;; esac\n"
+				       "exec /usr/sbin/lvm.real \"$@\"\n");
+		run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
+			      "reserve_ranges = 1\nlvm_timeout = 8\n");
+		run.start();
+		ASSERT_TRUE(run.says("supply sdt0: "));
+		EXPECT_TRUE(run.says("See whether another lvm holds a lock"));
+		ASSERT_TRUE(run.says("carved sdt1/snapdiff.0"));
+		EXPECT_TRUE(run.stop());
+	}
+	EXPECT_NE(shellStatus("ps ax | grep -q '[s]leep 1000'"), 0) << "left behind";
+}
+
+TEST_F(Supplied, AVolumeGroupWithoutSpaceIsFollowedByTheNextAndTheEndIsSaid)
+{
+	const Group first("sdt0", {0}, 24 * mib);
+	const Group second("sdt1", {3}, 48 * mib);
+	run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
+		      "min_range_size = \"16MiB\"\nreserve_ranges = 4\n");
+	run.start();
+	ASSERT_TRUE(run.says("carved sdt0/snapdiff.0"));
+	ASSERT_TRUE(run.says("carved sdt1/snapdiff.1"));
+	EXPECT_TRUE(run.says("reserve: there is nothing left to fill it from"));
+	EXPECT_TRUE(run.says("of 4 ranges from sdt0, sdt1 are ready"));
+	EXPECT_TRUE(run.stop());
+}
+
+TEST_F(Supplied, AVolumeGroupWhoseDiskVanishesIsReportedAndTheNextUsed)
+{
+	const ExpectKernelLog errors(ioErrors);
+	Group first("sdt0", {0, 1}, 64 * mib);
+	const Group second("sdt1", {3}, 64 * mib);
+	run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
+		      "reserve_ranges = 1\n");
+	// One of its two disks is gone before the daemon looks.
+	DmDevice &disk = const_cast<DmDevice &>(first.slice(1).device());
+	const std::string good = shell("dmsetup table " + disk.name());
+	shell("echo \"0 " + std::to_string(64 * mib) + " error\" | dmsetup load " + disk.name() +
+	      " && dmsetup resume " + disk.name());
+	run.start();
+	ASSERT_TRUE(run.says("a physical volume of it is missing"));
+	EXPECT_TRUE(run.hasSaid("vgreduce --removemissing sdt0"));
+	ASSERT_TRUE(run.says("carved sdt1/snapdiff.0"));
+	EXPECT_TRUE(run.stop());
+	shell("echo '" + good + "' | dmsetup load " + disk.name() + " && dmsetup resume " +
+	      disk.name() + " && vgck sdt0; vgextend -q --restoremissing sdt0 " +
+	      first.slice(1).path() + " || true");
+}
+
+} // namespace
+} // namespace snapdiff::lab

@@ -18,8 +18,8 @@ ModelStore::ModelStore(Alarm &alarm, Mutant mutant) : alarm_(alarm), mutant_(mut
 	sd_policy_init(&policy_);
 	policy_.hold_ms = holdMs;
 	sd_policy_set_low_water(&policy_, chunk * 8, 0);
-	extend(160);
-	extend(160);
+	extend(mostPlaces);
+	extend(mostPlaces);
 }
 
 ModelStore::~ModelStore()
@@ -215,6 +215,8 @@ bool ModelStore::writeOne(ModelRandom &random)
 		if (mutant_ == Mutant::GONE_BEFORE_WRITTEN)
 			segments_.remove(segment);
 	}
+	if (disk->closed.load())
+		alarm_.complain("a buffer is to be written to a range that left");
 	for (u32 i = 0; i < segment->run.count; i++) {
 		dawdleLong(random, 24);
 		disk->data[segment->run.index + i].store(
@@ -339,7 +341,7 @@ void ModelStore::extend(u64 places)
 	sd_free(sd_space_add(&space_, sd_range_alloc(&space_, &id), array));
 	if (slot == disks_.size())
 		disks_.emplace_back();
-	disks_[slot] = std::make_unique<Disk>(places);
+	disks_[slot] = all_.emplace_back(std::make_shared<Disk>());
 	counts.extends++;
 	spaceChanged(true);
 }
@@ -461,6 +463,5 @@ void ModelStore::leaveIfEmpty(u32 slot)
 	// whoever reads it still gets what another owner of the disk wrote
 	disk.wipe();
 	disk.closed.store(true);
-	taken_away_.push_back(std::move(disks_[slot]));
 	counts.left++;
 }

@@ -15,10 +15,12 @@ class ModelStore
 public:
 	// What is found where nothing was written, or any more.
 	static constexpr u64 garbage = ~0ULL;
+	static constexpr u64 mostPlaces = 160; // of a range
 
 	struct Disk
 	{
-		explicit Disk(u64 places) : data(places) { wipe(); }
+		// all have the same size: mutants go astray
+		Disk() : data(mostPlaces) { wipe(); }
 		void wipe()
 		{
 			for (auto &value : data)
@@ -129,8 +131,9 @@ private:
 	u64 releases_ = 0;
 	sd_space space_{};
 	sd_policy policy_{};
-	std::vector<std::unique_ptr<Disk>> disks_; // by slot
-	std::vector<std::unique_ptr<Disk>> taken_away_;
+	std::vector<std::shared_ptr<Disk>>
+		disks_;				 // by slot; of one that left until it is used again
+	std::vector<std::shared_ptr<Disk>> all_; // who reads one that left must not fall over it
 	std::list<SegmentRef> segments_;
 	bool timerSet_ = false, dropWanted_ = false;
 	u64 timerAt_ = 0, nextDev_ = 1;

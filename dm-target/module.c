@@ -57,5 +57,8 @@ module_exit(sd_exit);
 MODULE_DESCRIPTION("snapshots of block devices into a diff storage that grows while it runs");
 MODULE_AUTHOR("The snapdiff authors");
 MODULE_LICENSE("GPL");
+/* Device-mapper asks for these when a table names a target; "dm-snapdiff" is our own name. */
+MODULE_ALIAS("dm-" SNAPDIFF_TARGET_STORE);
+MODULE_ALIAS("dm-" SNAPDIFF_TARGET_ORIGIN);
 MODULE_VERSION(__stringify(SNAPDIFF_VERSION_MAJOR) "." __stringify(
 	SNAPDIFF_VERSION_MINOR) "." __stringify(SNAPDIFF_VERSION_PATCH));

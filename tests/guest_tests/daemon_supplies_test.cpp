@@ -205,7 +205,7 @@ TEST_F(Supplied, ADeviceIsHeldAgainstOthersGivenAndComesBack)
 	sleep(3);
 	EXPECT_FALSE(run.hasSaid(device.path())) << run.log();
 	store.reset();
-	EXPECT_TRUE(run.says(device.path() + " (64.0 MiB) is unused and in reserve"));
+	EXPECT_TRUE(run.says(device.path() + " (64.00 MiB) is unused and in reserve"));
 	EXPECT_TRUE(run.stop());
 	EXPECT_TRUE(canBeClaimed(device.path()));
 }

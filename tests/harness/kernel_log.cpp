@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -35,17 +36,24 @@ std::vector<std::regex> readPatterns(const std::string &path)
 	return result;
 }
 
+// Where the tree is: a guest with a root of its own has it below another folder.
+std::string labFolder()
+{
+	const char *tree = std::getenv("SNAPDIFF_LAB_TREE");
+	return (tree ? tree : "") + std::string(LAB_FOLDER);
+}
+
 const std::vector<std::regex> &badPatterns()
 {
 	static const std::vector<std::regex> patterns =
-		readPatterns(LAB_FOLDER "/kernel-log.patterns");
+		readPatterns(labFolder() + "/kernel-log.patterns");
 	return patterns;
 }
 
 const std::vector<std::regex> &noisePatterns()
 {
 	static const std::vector<std::regex> patterns =
-		readPatterns(LAB_FOLDER "/kernel-log.noise");
+		readPatterns(labFolder() + "/kernel-log.noise");
 	return patterns;
 }
 
@@ -233,7 +241,7 @@ void ignoreKernelLogSoFar()
 void judgeKernelLogOfEachTest()
 {
 	if (badPatterns().empty() || noisePatterns().empty())
-		throw std::runtime_error("no patterns of kernel log lines in " LAB_FOLDER);
+		throw std::runtime_error("no patterns of kernel log lines in " + labFolder());
 	// gtest owns the listener.
 	testing::UnitTest::GetInstance()->listeners().Append(new Listener);
 }

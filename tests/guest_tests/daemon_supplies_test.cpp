@@ -265,7 +265,7 @@ public:
 		std::filesystem::rename(path_, away_);
 		if (script.empty())
 			return;
-		std::ofstream(path_) << "#!/bin/sh\n" << script;
+		std::ofstream(path_) << "#!/bin/bash\n" << script;
 		chmod(path_, 0755);
 	}
 	~OtherLvm()
@@ -299,7 +299,7 @@ TEST_F(Supplied, AnLvmThatHangsIsKilledAndTheNextVolumeGroupIsUsed)
 	const Group second("sdt1", {3}, 128 * mib);
 	{
 		const OtherLvm hanging("case \"$*\" in *lvcreate*sdt0*) sleep 1000;; esac\n"
-				       "exec /usr/sbin/lvm.real \"$@\"\n");
+				       "exec -a lvm /usr/sbin/lvm.real \"$@\"\n");
 		run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
 			      "reserve_ranges = 1\nlvm_timeout = 8\n");
 		run.start();

@@ -6,6 +6,9 @@
 
 set_property(GLOBAL PROPERTY snapdiff_guest_disks 5)
 set(snapdiff_verdict ${PROJECT_SOURCE_DIR}/tests/guest/verdict)
+# A guest often waits for its disks or a clock, so two at a time are done sooner than one after the
+# other; the longest first.
+set(snapdiff_boot_cost 1000)
 # Kernels of our own find more and are slower: so many times.
 set(snapdiff_own_kernels debug kcsan)
 set(snapdiff_own_kernels_slowness 4)
@@ -117,7 +120,7 @@ function(snapdiff_add_own_guest_test name)
 		--results ${PROJECT_BINARY_DIR}/guest-results/${name} ${arg_OPTIONS}
 		-- $<TARGET_FILE:${name}>)
 	set_tests_properties(${prefix}${name} PROPERTIES LABELS guest TIMEOUT ${ctest_seconds}
-		RUN_SERIAL ON)
+		COST 500)
 endfunction()
 
 # Writes the list of the kernel's programs, adds the entries that boot and judge the run.
@@ -140,7 +143,7 @@ function(snapdiff_add_guest_run kernel)
 	add_test(NAME ${prefix}boot COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/run-tests
 		${kernel} ${PROJECT_BINARY_DIR} ${results} ${disks} ${seconds} ${list})
 	set_tests_properties(${prefix}boot PROPERTIES LABELS ${label}
-		FIXTURES_SETUP guest_${kernel} TIMEOUT ${ctest_seconds} RUN_SERIAL ON)
+		FIXTURES_SETUP guest_${kernel} TIMEOUT ${ctest_seconds} COST ${snapdiff_boot_cost})
 	add_test(NAME ${prefix}run_ends_well_with_a_clean_kernel_log
 		COMMAND ${snapdiff_verdict} --whole-run ${results})
 	set_tests_properties(${prefix}run_ends_well_with_a_clean_kernel_log PROPERTIES
@@ -154,7 +157,7 @@ function(snapdiff_add_machine_test script name)
 	snapdiff_guest_prefix(${kernel} prefix)
 	add_test(NAME ${prefix}${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/${script}
 		${kernel} ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/guest-results/${script})
-	set_tests_properties(${prefix}${name} PROPERTIES LABELS guest TIMEOUT 7200 RUN_SERIAL ON)
+	set_tests_properties(${prefix}${name} PROPERTIES LABELS guest TIMEOUT 7200 COST 500)
 endfunction()
 
 # To be called when all guest tests are known.
@@ -187,7 +190,7 @@ function(snapdiff_add_mutants)
 	add_test(NAME mutant.boot COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/run-mutants
 		${kernel} ${PROJECT_BINARY_DIR} ${results} ${disks} ${list})
 	set_tests_properties(mutant.boot PROPERTIES LABELS guest FIXTURES_SETUP guest_mutants
-		TIMEOUT 960 RUN_SERIAL ON)
+		TIMEOUT 1860 COST 600)
 	foreach(mutant IN LISTS mutants)
 		get_filename_component(name ${mutant} NAME_WE)
 		add_test(NAME mutant.${name}_is_found

@@ -12,6 +12,7 @@ set(snapdiff_boot_cost 1000)
 # Kernels of our own find more and are slower: so many times.
 set(snapdiff_own_kernels debug kcsan)
 set(snapdiff_own_kernels_slowness 4)
+option(SNAPDIFF_LONG_GUEST_TESTS "Guest tests that are too long for every ./check" OFF)
 option(SNAPDIFF_ALL_ON_DEBUG_KERNEL "All guest tests on the debug kernel, not only chosen ones" OFF)
 
 function(snapdiff_guest_results_folder kernel variable)
@@ -60,9 +61,10 @@ endfunction()
 #	[DISKS N]           how many virtio disks it needs (default 4 of 2 GiB and a huge one)
 #	[TIMEOUT SECONDS]   for the whole program (default 120)
 #	[UDEV]              runs after udevd was started, as LVM needs it
+#	[LONG]              only in ./check --full
 #	[ON_DEBUG_KERNEL])  runs on kernels of our own always, not only in ./check --full
 function(snapdiff_add_guest_test name)
-	cmake_parse_arguments(PARSE_ARGV 1 arg "UDEV;ON_DEBUG_KERNEL" "DISKS;TIMEOUT"
+	cmake_parse_arguments(PARSE_ARGV 1 arg "UDEV;LONG;ON_DEBUG_KERNEL" "DISKS;TIMEOUT"
 		"SOURCES;LIBS")
 	if(NOT arg_TIMEOUT)
 		set(arg_TIMEOUT 120)
@@ -74,6 +76,9 @@ function(snapdiff_add_guest_test name)
 
 	add_executable(${name} ${arg_SOURCES})
 	target_link_libraries(${name} PRIVATE ${arg_LIBS} snapdiff_harness snapdiff_build_flags)
+	if(arg_LONG AND NOT SNAPDIFF_LONG_GUEST_TESTS)
+		return()
+	endif()
 	# ctest runs this in place of the program; it lists the cases, and looks up their verdicts.
 	set_target_properties(${name} PROPERTIES CROSSCOMPILING_EMULATOR ${snapdiff_verdict})
 	foreach(kernel IN LISTS SNAPDIFF_GUEST_KERNELS)

@@ -82,9 +82,10 @@ protected:
 	KilledDaemon()
 	{
 		spare.zero();
-		run.configure("supplies = [\"sdt0\", \"" + spare.path() +
-			      "\"]\nrange_size = \"4MiB\"\nreserve_ranges = 2\n"
-			      "reserve_max_ranges = 2\n");
+		run.configure(
+			"supplies = [\"sdt0\", \"" + spare.path() +
+			"\"]\nrange_size = \"4MiB\"\nreserve_ranges = 2\ngive_back_after = 1\n"
+			"reserve_max_ranges = 2\n");
 		makeStore();
 	}
 	~KilledDaemon() override

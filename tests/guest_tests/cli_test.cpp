@@ -410,12 +410,19 @@ TEST_F(Cli, ImagesStayPrivateWhenUdevLooksAtThemAgain)
 	ASSERT_EQ(0, snapdiffTool({"create", "--name", "s", volume.volume()}).code);
 	const std::string image = "/dev/mapper/" + volume.device() + "@s";
 	const std::string hidden = "/dev/mapper/snapdiff-origin-" + volume.device();
+	// As a range that holds the old data of the origin's first chunk at its beginning.
+	mustRun({"lvm", "lvcreate", "-q", "-y", "-Wn", "-Zn", "-L", "4M", "-n", "snapdiff.77",
+		 "vgudev"});
+	mustRun({"dd", "status=none", "if=/dev/vgudev/home", "of=/dev/vgudev/snapdiff.77", "bs=1M",
+		 "count=4", "conv=fsync"});
 	for (const char *action : {"change", "add"}) {
 		mustRun({"udevadm", "trigger", "--settle", "--subsystem-match=block",
 			 std::string("--action=") + action});
 		expectPrivate(image);
 		expectPrivate(hidden);
+		expectPrivate("/dev/mapper/vgudev-snapdiff.77");
 	}
+	mustRun({"lvm", "lvremove", "-q", "-y", "vgudev/snapdiff.77"});
 	EXPECT_EQ(0, snapdiffTool({"delete", "-y", "s"}).code);
 	EXPECT_EQ(0, snapdiffTool({"detach", volume.volume()}).code);
 	EXPECT_EQ(0, snapdiffTool({"delete", "-y", "--remove-store", volume.store()}).code);

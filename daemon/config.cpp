@@ -396,9 +396,11 @@ Result<> checkSupplies(const Config &config, const Places &places)
 		bool named = !config.supplies || names(*config.supplies, vg);
 		for (const auto &[store, own] : config.stores)
 			named = named || (own.supplies && names(*own.supplies, vg));
-		if (!named)
-			return complaint(places, "supply",
-					 "supply." + vg + ": " + vg + " is in no list of supplies");
+		if (named)
+			continue;
+		std::string what = "supply.";
+		what.append(vg).append(" is in no list of supplies");
+		return complaint(places, "supply", what);
 	}
 	return {};
 }

@@ -42,8 +42,8 @@ void WorkerProcess::start(const Operation &operation)
 	doing_ = describe(operation);
 	Result<Helper> helper = startHelper(program_, workerRole, std::to_string(lvmTimeoutMs_));
 	if (!helper) {
-		fail(helper.error().errnum(),
-		     std::move(helper).error().within("start the worker").message());
+		const Error error = std::move(helper).error().within("start the worker");
+		fail(error.errnum(), error.message());
 		return;
 	}
 	socket_ = std::move(helper->socket);

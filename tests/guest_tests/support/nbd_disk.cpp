@@ -45,7 +45,7 @@ bool writeAll(int fd, const void *memory, size_t bytes)
 {
 	const auto *at = static_cast<const uint8_t *>(memory);
 	while (bytes) {
-		const ssize_t put = ::write(fd, at, bytes);
+		const ssize_t put = ::send(fd, at, bytes, MSG_NOSIGNAL);
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put <= 0)

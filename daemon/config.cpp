@@ -466,6 +466,33 @@ std::vector<Key> keysOf(Config &config)
 	return keys;
 }
 
+// Where a '}' stands instead of an array's next value; from then on toml++ 3.3 knows no more what
+// it reads.  npos: nowhere.
+size_t strayBrace(std::string_view text)
+{
+	char quote = 0;
+	char before = 0; // the last that is neither a blank nor in a text or comment
+
+	for (size_t i = 0; i < text.size(); i++) {
+		const char now = text[i];
+		if (quote) {
+			if (now == '\\' && quote == '"')
+				i++;
+			else if (now == quote || now == '\n')
+				quote = 0;
+		} else if (now == '#') {
+			i = std::min(text.find('\n', i), text.size());
+		} else if (now == '"' || now == '\'') {
+			before = quote = now;
+		} else if (now == '}' && (before == '[' || before == ',')) {
+			return i;
+		} else if (!std::isspace(static_cast<unsigned char>(now))) {
+			before = now;
+		}
+	}
+	return text.npos;
+}
+
 // What toml++ 3.3 has no answer to but undefined behaviour: a few characters that stand where a
 // blank may, and the header of a table whose name begins with none of its characters.  No value
 // needs anything but ASCII; in comments the rest is made harmless, and keeps its column.
@@ -495,6 +522,12 @@ Result<std::string> harmless(std::string_view text, const Reader &reader)
 		if (line.empty() || !(std::isalnum(static_cast<unsigned char>(line[0])) ||
 				      std::string_view("-_\"']").find(line[0]) != line.npos))
 			return reader.complain(at, "the name of a table is missing");
+	}
+	if (const size_t brace = strayBrace(ascii); brace != ascii.npos) {
+		const auto begin = ascii.begin();
+		at.line = static_cast<toml::source_index>(
+			1 + std::count(begin, begin + static_cast<ptrdiff_t>(brace), '\n'));
+		return reader.complain(at, "a \"}\" where a value is missing");
 	}
 	return ascii;
 }

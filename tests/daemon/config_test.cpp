@@ -155,6 +155,8 @@ INSTANTIATE_TEST_SUITE_P(
 			Bad{"[supply.vg0]\nfree = 0", "f:2", "supply.vg0.free"},
 			Bad{"supplies = [\"vg1\"]\n[supply.vg0]\nleave_free = 0", "f:2",
 			    "in no list of supplies"},
+			Bad{"bus = \"}\" # [}\nsupplies = [\"vg0\",\n}", "f:3",
+			    "where a value is missing"},
 			Bad{"supplies = [\"a\", \"a\"]", "f:1", "names a twice"},
 			Bad{"policy = \"best\"", "f:1", "\"in-order\" or \"spread\""},
 			Bad{"range_size = \"big\"", "f:1", "is no size"},

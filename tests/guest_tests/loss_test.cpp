@@ -159,31 +159,6 @@ TEST(Loss, OfANetworkDiskThatIsDisconnectedCostsOnlyWhatLiesThere)
 		rig, [&] { doomed.disconnect(); }, true);
 }
 
-// With free places there, so that writes are under way to it when it goes.
-TEST(Loss, OfADiskToWhichSegmentsAreBeingWrittenSendsThemElsewhere)
-{
-	ExpectKernelLog disk(nbdErrors);
-	ExpectKernelLog errors(ioErrors);
-	ExpectKernelLog failed(rangeFailed, Appearance::Must);
-	NbdDisk doomed(0, 16384);
-	LossRig rig(doomed.number(), 30000);
-	rig.store.extend(words(doomed.number(), piece, piece, "0"));
-	const Image two(rig.store, "s2", rig.origin);
-	doomed.hang();
-	// Into the free part, read from the buffer until it has another home.
-	ASSERT_EQ(rig.data.write(2 * piece, piece), 0);
-	doomed.disconnect();
-	doomed.goOn();
-	EXPECT_TRUE(rig.store.waitUntilWritten());
-	EXPECT_TRUE(deviceHolds(two.path(), rig.data.at("s2")));
-	const StoreStatus now = rig.store.checked();
-	EXPECT_EQ(now.ranges.at(2).state, "failed");
-	EXPECT_EQ(now.ranges.at(2).used, 0u);
-	EXPECT_TRUE(now.snapshot("s1").live());
-	EXPECT_TRUE(now.snapshot("s2").live());
-	EXPECT_TRUE(rig.data.isIntact());
-}
-
 TEST(Loss, OfWritePermissionCostsNoSnapshot)
 {
 	if (!ScsiDisk::available())

@@ -4,6 +4,7 @@
 
 #include "extensions.h"
 #include "fill/feeder.h"
+#include "harness/kernel_log.h"
 #include "peers.h"
 #include "support/dm_control.h"
 
@@ -143,14 +144,18 @@ protected:
 
 TEST_P(Snapdiff, GivesRangesFromItsReserve)
 {
-	for (unsigned round = 0; round < rounds; round++) {
+	const unsigned wanted = rounds * perRound;
+	// The daemon gives more than a range at an event when the store fills fast, so a round may
+	// see fewer events than it has ranges.
+	for (unsigned round = 0; round < 3 * rounds && found.latency.count() < wanted; round++) {
 		runOnce(GetParam());
-		progress("round " + std::to_string(round + 1) + " of " + std::to_string(rounds));
+		progress(std::to_string(found.latency.count()) + " of " + std::to_string(wanted) +
+			 " extensions");
 		ASSERT_TRUE(feeder.takeBack());
 	}
 	results().addBare(GetParam(), bareP50, bareP99, bareMost);
 	results().add("snapdiff, snapdiffd", GetParam(), found);
-	EXPECT_GE(found.latency.count(), rounds * perRound);
+	EXPECT_GE(found.latency.count(), wanted);
 	EXPECT_EQ(feeder.daemon().stop(SIGTERM), 0) << feeder.daemon().log();
 }
 
@@ -194,6 +199,8 @@ TEST_P(Peers, DmSnapshotIsExtendedByDmeventd)
 
 TEST_P(Peers, DmThinIsExtendedByDmeventd)
 {
+	// It says so at each event.
+	const lab::ExpectKernelLog low("device-mapper: thin: .*reached low water mark");
 	const LvmThin thin(group, 2048, 32);
 	const Extensions found = measurePeer(thin, GetParam(), LvmThin::chunk);
 	results().add("dm-thin, dmeventd", GetParam(), found);

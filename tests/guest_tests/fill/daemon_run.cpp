@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -71,16 +72,17 @@ int DaemonRun::stop(int number)
 
 size_t DaemonRun::reserve() const
 {
-	size_t ranges = 0;
+	std::set<std::string> ranges;
 	std::error_code error;
 	const std::string folder = "/proc/" + std::to_string(pid_) + "/fd";
 	for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
 	     at.increment(error)) {
 		std::error_code gone;
 		const auto path = std::filesystem::read_symlink(at->path(), gone);
-		ranges += !gone && path.native().starts_with("/dev/dm-");
+		if (!gone && path.native().starts_with("/dev/dm-"))
+			ranges.insert(path);
 	}
-	return ranges;
+	return ranges.size();
 }
 
 bool DaemonRun::waitForReserve(size_t ranges, int seconds) const

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <gtest/gtest.h>
 #include <thread>
 
 namespace snapdiff::lab {
@@ -14,9 +15,6 @@ namespace {
 
 // So near to the mark an event is about to come, or on its way.
 constexpr uint64_t margin = mib;
-// What a daemon that was away may have to itself before it is troubled again.
-constexpr long long restMs = 3000;
-
 long long nowMs()
 {
 	using namespace std::chrono;
@@ -53,14 +51,31 @@ bool Feeder::ready(int seconds) const
 	return daemon_.waitForReserve(plan_.reserveRanges, seconds);
 }
 
+size_t Feeder::carved()
+{
+	const std::vector<std::string> names = dmDeviceNames();
+	return static_cast<size_t>(
+		std::count_if(names.begin(), names.end(), [](const std::string &name) {
+			return name.starts_with("sdt0-snapdiff.") ||
+			       name.starts_with("sdt1-snapdiff.");
+		}));
+}
+
 bool Feeder::takeBack(int seconds) const
 {
-	size_t carved = 0;
-	for (const std::string &name : dmDeviceNames())
-		carved += name.starts_with("sdt0-snapdiff.") || name.starts_with("sdt1-snapdiff.");
 	daemon_.signal(SIGHUP);
-	const size_t most = plan_.reserveMaxRanges;
-	return daemon_.waitForReserve(std::min(carved, most), seconds) && ready(seconds);
+	const long long until = nowMs() + seconds * 1000LL;
+	// Counted again each time: what is too much for the reserve is removed meanwhile.
+	while (daemon_.reserve() < carved()) {
+		if (nowMs() > until) {
+			ADD_FAILURE() << daemon_.reserve() << " of " << carved()
+				      << " carved volumes are in the reserve\n"
+				      << daemon_.log();
+			return false;
+		}
+		std::this_thread::sleep_for(std::chrono::milliseconds(100));
+	}
+	return ready(seconds);
 }
 
 Tormentor::Tormentor(DaemonRun &daemon, Way way, unsigned outageMs)
@@ -78,16 +93,20 @@ bool Tormentor::isWorstMoment(const std::vector<Summary> &stores) const
 void Tormentor::look(const std::vector<Summary> &stores)
 {
 	const long long now = nowMs();
+	const bool worst = isWorstMoment(stores);
 
 	if (away_) {
 		if (now >= backAtMs_)
 			finish();
-	} else if (now >= restUntilMs_ && isWorstMoment(stores)) {
+	} else if (!worst) {
+		armed_ = true;
+	} else if (armed_) {
 		if (way_ == Way::Stop)
 			daemon_.signal(SIGSTOP);
 		else
 			daemon_.stop(SIGKILL);
 		away_ = true;
+		armed_ = false;
 		backAtMs_ = now + outageMs_;
 		outages_++;
 	}
@@ -99,7 +118,6 @@ void Tormentor::finish()
 	if (!away_)
 		return;
 	away_ = false;
-	restUntilMs_ = nowMs() + restMs;
 	if (way_ == Way::Stop)
 		daemon_.signal(SIGCONT);
 	else

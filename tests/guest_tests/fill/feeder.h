@@ -40,6 +40,9 @@ public:
 	bool takeBack(int seconds = 120) const;
 
 private:
+	// Volumes that were carved from its groups and are active.
+	static size_t carved();
+
 	FeederPlan plan_;
 	LvmGroup first_;
 	LvmGroup second_;
@@ -47,8 +50,9 @@ private:
 	DaemonRun daemon_;
 };
 
-// A side show for rounds: whenever a store has fallen to its mark or nearly, the daemon is stopped
-// or killed for some time, in turn.
+// A side show for rounds: whenever a store falls to its mark or nearly, the daemon is stopped or
+// killed for some time. Not again before it has answered all that it missed: nobody can feed a
+// store who is killed anew before LVM has told it what it has.
 class Tormentor
 {
 public:
@@ -68,9 +72,9 @@ private:
 	Way way_;
 	unsigned outageMs_;
 	unsigned outages_ = 0;
+	bool armed_ = true;
 	bool away_ = false;
 	long long backAtMs_ = 0;
-	long long restUntilMs_ = 0;
 };
 
 } // namespace snapdiff::lab

@@ -21,8 +21,6 @@ using Clock = std::chrono::steady_clock;
 constexpr auto tick = std::chrono::milliseconds(2);
 // Less than this part of the wanted rate means that something else is the limit.
 constexpr double reachedPart = 0.75;
-// A stage this short says nothing about a rate.
-constexpr double shortestStage = 0.2;
 
 double secondsSince(Clock::time_point then)
 {
@@ -42,12 +40,16 @@ public:
 	std::vector<Stage> run()
 	{
 		heldBefore_ = state_().heldTotal;
-		for (uint64_t rate = plan_.firstRate;; rate *= 2) {
+		uint64_t rate = plan_.firstRate;
+		for (;;) {
 			const Stage done = runStage(rate);
 			stages_.push_back(done);
 			const bool enough = next_ >= plan_.leastSectors;
 			if (done.lost || next_ >= end_ || (enough && done.limitedByDisks()))
 				break;
+			// A writer that has to wait does not know yet how this rate would go.
+			if (!done.waited())
+				rate *= 2;
 		}
 		// What is held still counts to the last rate.
 		while (io_.inFlight() && !stages_.back().lost) {
@@ -128,8 +130,7 @@ private:
 
 bool Stage::limitedByDisks() const
 {
-	return seconds >= shortestStage && !held && !longestHoldMs &&
-	       reached() < reachedPart * static_cast<double>(rate);
+	return measured() && !waited() && reached() < reachedPart * static_cast<double>(rate);
 }
 
 std::vector<Stage> fill(const std::string &device, const FillPlan &plan,

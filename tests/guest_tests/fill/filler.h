@@ -38,7 +38,11 @@ struct Stage
 	double longestWriteMs = 0;
 	bool lost = false;
 
+	// Long enough to say what was reached.
+	bool measured() const { return seconds >= 0.2; }
 	double reached() const { return seconds > 0 ? static_cast<double>(bytes) / seconds : 0; }
+	// Writes were held for want of space.
+	bool waited() const { return held || longestHoldMs; }
 	// The wanted rate was not reached, and not because writes were held.
 	bool limitedByDisks() const;
 };

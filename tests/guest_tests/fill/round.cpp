@@ -76,18 +76,21 @@ void Rates::add(const std::vector<Stage> &stages)
 	bool anyLost = false;
 	for (const Stage &stage : stages) {
 		RateRow &row = rows_[stage.rate];
-		row.reachedLeast =
-			row.stages ? std::min(row.reachedLeast, stage.reached()) : stage.reached();
 		row.stages++;
-		row.reachedMost = std::max(row.reachedMost, stage.reached());
+		if (stage.measured()) {
+			row.reachedLeast = row.reachedMost
+						   ? std::min(row.reachedLeast, stage.reached())
+						   : stage.reached();
+			row.reachedMost = std::max(row.reachedMost, stage.reached());
+		}
 		row.held += stage.held;
-		row.stagesWithHold += stage.held || stage.longestHoldMs;
+		row.stagesWithHold += stage.waited();
 		row.longestHoldMs = std::max(row.longestHoldMs, stage.longestHoldMs);
 		row.longestWriteMs = std::max(row.longestWriteMs, stage.longestWriteMs);
 		row.lost += stage.lost;
 		anyLost = anyLost || stage.lost;
-		anyHold = anyHold || stage.held || stage.longestHoldMs;
-		if (!anyHold && !anyLost)
+		anyHold = anyHold || stage.waited();
+		if (!anyHold && !anyLost && stage.measured())
 			fastestWithoutHold_ = std::max(fastestWithoutHold_, stage.reached());
 	}
 	fills_++;

@@ -49,6 +49,11 @@ void DaemonRun::start()
 		return;
 	const int fd = open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	dup2(fd, STDERR_FILENO);
+	// One that comes before the daemon listens waits for it instead of ending it.
+	sigset_t reload;
+	sigemptyset(&reload);
+	sigaddset(&reload, SIGHUP);
+	sigprocmask(SIG_BLOCK, &reload, nullptr);
 	execl(program_.c_str(), "snapdiffd", "--config", config_.c_str(), nullptr);
 	_exit(127);
 }

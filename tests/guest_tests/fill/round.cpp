@@ -78,7 +78,7 @@ void Rates::add(const std::vector<Stage> &stages)
 		RateRow &row = rows_[stage.rate];
 		row.stages++;
 		if (stage.measured()) {
-			row.reachedLeast = row.reachedMost
+			row.reachedLeast = row.measured++
 						   ? std::min(row.reachedLeast, stage.reached())
 						   : stage.reached();
 			row.reachedMost = std::max(row.reachedMost, stage.reached());
@@ -110,16 +110,19 @@ uint64_t Rates::highestWithoutHold() const
 
 std::string Rates::text() const
 {
-	std::string table = "  wanted MiB/s  stages  reached MiB/s    held writes  stages with hold"
-			    "  longest hold  longest write  lost\n";
+	std::string table =
+		"  wanted MiB/s  stages     reached MiB/s  held writes  stages with hold"
+		"  longest hold  longest write  lost\n";
 	for (const auto &[rate, row] : rows_) {
+		char reached[32] = "too short to say";
+		if (row.measured)
+			std::snprintf(reached, sizeof(reached), "%6.2f to %6.2f",
+				      inMib(row.reachedLeast), inMib(row.reachedMost));
 		char line[160];
 		std::snprintf(line, sizeof(line),
-			      "  %12.2f  %6u  %6.2f to %6.2f  %11llu  %16u  %9llu ms  %10.0f ms"
-			      "  %4u\n",
-			      inMib(static_cast<double>(rate)), row.stages, inMib(row.reachedLeast),
-			      inMib(row.reachedMost), static_cast<unsigned long long>(row.held),
-			      row.stagesWithHold,
+			      "  %12.2f  %6u  %16s  %11llu  %16u  %9llu ms  %10.0f ms  %4u\n",
+			      inMib(static_cast<double>(rate)), row.stages, reached,
+			      static_cast<unsigned long long>(row.held), row.stagesWithHold,
 			      static_cast<unsigned long long>(row.longestHoldMs),
 			      row.longestWriteMs, row.lost);
 		table += line;

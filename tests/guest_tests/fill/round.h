@@ -18,7 +18,8 @@ namespace snapdiff::lab {
 struct RateRow
 {
 	unsigned stages = 0;
-	double reachedLeast = 0; // bytes a second
+	unsigned measured = 0;	 // of them, those that were long enough
+	double reachedLeast = 0; // bytes a second, of these
 	double reachedMost = 0;
 	uint64_t held = 0;
 	unsigned stagesWithHold = 0;

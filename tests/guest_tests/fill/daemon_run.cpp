@@ -44,16 +44,20 @@ void DaemonRun::configure(const std::string &configuration)
 
 void DaemonRun::start()
 {
-	pid_ = fork();
-	if (pid_ != 0)
-		return;
-	const int fd = open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	dup2(fd, STDERR_FILENO);
-	// One that comes before the daemon listens waits for it instead of ending it.
+	// A SIGHUP that comes before the daemon listens waits for it instead of ending it: blocked
+	// already here, since it may come as soon as there is a process.
 	sigset_t reload;
+	sigset_t before;
 	sigemptyset(&reload);
 	sigaddset(&reload, SIGHUP);
-	sigprocmask(SIG_BLOCK, &reload, nullptr);
+	sigprocmask(SIG_BLOCK, &reload, &before);
+	pid_ = fork();
+	if (pid_ != 0) {
+		sigprocmask(SIG_SETMASK, &before, nullptr);
+		return;
+	}
+	const int fd = open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	dup2(fd, STDERR_FILENO);
 	execl(program_.c_str(), "snapdiffd", "--config", config_.c_str(), nullptr);
 	_exit(127);
 }

@@ -116,6 +116,8 @@ void loseAnOriginInTheMiddle(const std::function<void(TakeRig &)> &lose,
 	std::this_thread::sleep_for(std::chrono::milliseconds(700));
 	lose(rig);
 	auto atTheGate = rig.data[2]->start(0, 8);
+	// One that came later could meet the new layer while it is there, and would be copied.
+	std::this_thread::sleep_for(std::chrono::milliseconds(700));
 	ASSERT_EQ(rig.hanging.resume(), 0);
 	EXPECT_EQ(taking.get(), EBUSY);
 	EXPECT_NE(rig.store.why().find("meanwhile"), std::string::npos) << rig.store.why();

@@ -177,6 +177,9 @@ bool Life::reloadImage(Random &dice)
 		return false;
 	image.coming = fork;
 	inner.unlock();
+	// Whoever resumes the device swaps the table in, or loses it to one who resumes at the same
+	// moment: then nobody could say which snapshot is shown.
+	const std::lock_guard alone(image.device.control);
 	std::string table;
 	int error = dm_.read(image.device.name, DmControl::Text::Table, table);
 	const size_t old = table.find(" s", table.find(" snapdiff ") + 10);
@@ -352,6 +355,7 @@ bool Life::suspendOne(Random &dice)
 		name = device.name;
 	}
 	const auto how = dice.oneIn(2) ? DmControl::Flush::Yes : DmControl::Flush::No;
+	const std::lock_guard alone(device.control);
 	const int error = dm_.suspend(name, how);
 	sleepMs(dice.below(10));
 	dm_.resume(name);

@@ -30,6 +30,7 @@ namespace snapdiff::lab {
 struct LifeDevice
 {
 	std::shared_mutex use;
+	std::mutex control; // of an image: a load and its resume, a suspend and its resume
 	std::string name;
 	unsigned minor = 0;
 	bool exists = false;

@@ -139,8 +139,9 @@ bool Life::makeImage(Random &dice)
 	{
 		const std::lock_guard inner(image.lock);
 		image.origin = origin;
-		image.fork = fork;
-		image.coming = nullptr;
+		image.shown = {fork};
+		image.mayShow = 0;
+		image.reloading = false;
 		image.overlay = nullptr;
 		// A tag of its own: what was written to another device must not be seen in it.
 		if (dice.oneIn(2))
@@ -172,10 +173,11 @@ bool Life::reloadImage(Random &dice)
 	LifeOrigin &origin = *origins_[image.origin];
 	LifeStore &store = *stores_[origin.store];
 	// What was written belongs to the device and the snapshot: a writable one keeps it.
-	const auto fork = image.overlay ? image.fork : anyFork(store, dice);
-	if (!fork || image.coming || !fork->past.contains(image.origin))
+	const auto fork = image.overlay ? image.shown.back() : anyFork(store, dice);
+	if (!fork || image.reloading || !fork->past.contains(image.origin))
 		return false;
-	image.coming = fork;
+	image.reloading = true;
+	image.shown.push_back(fork);
 	inner.unlock();
 	// Whoever resumes the device swaps the table in, or loses it to one who resumes at the same
 	// moment: then nobody could say which snapshot is shown.
@@ -190,8 +192,8 @@ bool Life::reloadImage(Random &dice)
 	}
 	inner.lock();
 	if (!error)
-		image.fork = fork;
-	image.coming = nullptr;
+		image.mayShow = image.shown.size() - 1;
+	image.reloading = false;
 	return !error;
 }
 

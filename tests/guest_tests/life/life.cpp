@@ -149,6 +149,7 @@ std::string Life::tally() const
 	for (size_t i = 0; i < counts_.size(); ++i)
 		text += std::string(i ? ", " : "") + kinds()[i].name + " " +
 			std::to_string(counts_[i].done) + "/" + std::to_string(counts_[i].tried);
+	text += "; reads across a reload: " + std::to_string(readsAcrossReloads_);
 	return text;
 }
 

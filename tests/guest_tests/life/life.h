@@ -74,8 +74,11 @@ struct LifeImage
 	LifeDevice device;
 	std::mutex lock; // for what follows
 	size_t origin = 0;
-	std::shared_ptr<LifeFork> fork;
-	std::shared_ptr<LifeFork> coming; // while a reload to it is under way
+	// What it has shown since it was made, the latest last. A reload is under way between two
+	// of them: then it may show any from mayShow on.
+	std::vector<std::shared_ptr<LifeFork>> shown;
+	size_t mayShow = 0;
+	bool reloading = false;
 	// What was written to it, if it is writable; a new one for each device.
 	std::shared_ptr<LiveData> overlay;
 };
@@ -166,13 +169,14 @@ private:
 		Buffer held;
 		int error = 0;
 		size_t origin = 0;
-		std::vector<std::shared_ptr<LifeFork>> forks;
+		std::vector<std::shared_ptr<LifeFork>> forks; // each of them once
 		std::shared_ptr<LiveData> overlay;
 		Bounds written; // of the overlay
 		bool mustFail = false;
 	};
 	void judgeImageRead(const ImageRead &read);
-	static std::string imageFault(const ImageRead &read, LifeFork &fork);
+	static std::string imageFault(const ImageRead &read);
+	static std::string mixedFault(const ImageRead &read);
 	// The answer must be one that the grammar knows.
 	bool judge(const DmAnswer &answer, const std::string &text);
 
@@ -182,6 +186,7 @@ private:
 	std::vector<std::unique_ptr<LifeImage>> images_;
 	std::vector<Count> counts_;
 	std::atomic<uint64_t> names_ = 0;
+	std::atomic<uint64_t> readsAcrossReloads_ = 0;
 };
 
 } // namespace snapdiff::lab

@@ -148,35 +148,57 @@ PastData::PastData(uint32_t tag, uint64_t granules) : tag_(tag), seen_(granules)
 		number.store(notSeen);
 }
 
-std::string PastData::granuleFault(uint64_t granule, const uint8_t *held)
+std::string PastData::granuleFault(uint64_t granule, const uint8_t *held, uint64_t &number) const
 {
-	uint64_t first = 0;
 	for (uint64_t i = 0; i < granuleSectors; ++i) {
 		const uint8_t *sector = held + i * sectorSize;
 		const uint64_t at = granule * granuleSectors + i;
-		uint64_t number = 0;
-		if (!numberOf(sector, tag_, at, number) || !fits(number, bounds_, granule))
+		uint64_t found = 0;
+		if (!numberOf(sector, tag_, at, found) || !fits(found, bounds_, granule))
 			return describe(at, sector, bounds_, granule);
 		if (!i)
-			first = number;
-		else if (number != first)
+			number = found;
+		else if (found != number)
 			return describe(at, sector, bounds_, granule) + ", but its first sector " +
-			       std::to_string(first);
+			       std::to_string(number);
 	}
-	uint64_t before = notSeen;
-	if (!seen_[granule].compare_exchange_strong(before, first) && before != first)
-		return describe(granule * granuleSectors, held, bounds_, granule) + ", but was " +
-		       std::to_string(before) + " earlier";
 	return {};
+}
+
+std::string PastData::changed(uint64_t granule, const uint8_t *held, uint64_t before) const
+{
+	return describe(granule * granuleSectors, held, bounds_, granule) + ", but was " +
+	       std::to_string(before) + " earlier";
 }
 
 std::string PastData::fault(const Stretch &at, const uint8_t *held)
 {
 	for (uint64_t i = 0; i < at.count; ++i) {
-		const std::string fault =
-			granuleFault(at.first + i, held + i * granuleSectors * sectorSize);
+		const uint64_t granule = at.first + i;
+		const uint8_t *data = held + i * granuleSectors * sectorSize;
+		uint64_t number = 0;
+		uint64_t before = notSeen;
+		const std::string fault = granuleFault(granule, data, number);
 		if (!fault.empty())
 			return fault;
+		if (!seen_[granule].compare_exchange_strong(before, number) && before != number)
+			return changed(granule, data, before);
+	}
+	return {};
+}
+
+std::string PastData::mismatch(const Stretch &at, const uint8_t *held) const
+{
+	for (uint64_t i = 0; i < at.count; ++i) {
+		const uint64_t granule = at.first + i;
+		const uint8_t *data = held + i * granuleSectors * sectorSize;
+		uint64_t number = 0;
+		const std::string fault = granuleFault(granule, data, number);
+		if (!fault.empty())
+			return fault;
+		const uint64_t before = seen_[granule].load();
+		if (before != notSeen && before != number)
+			return changed(granule, data, before);
 	}
 	return {};
 }

@@ -90,9 +90,13 @@ public:
 	// Empty, or what is wrong with what was read from an image. Remembers what it saw, for the
 	// next time.
 	std::string fault(const Stretch &at, const uint8_t *held);
+	// The same for what was perhaps read from an image of another snapshot: remembers nothing.
+	std::string mismatch(const Stretch &at, const uint8_t *held) const;
 
 private:
-	std::string granuleFault(uint64_t granule, const uint8_t *held);
+	// Empty, and the number that the granule holds; or what is wrong.
+	std::string granuleFault(uint64_t granule, const uint8_t *held, uint64_t &number) const;
+	std::string changed(uint64_t granule, const uint8_t *held, uint64_t before) const;
 
 	uint32_t tag_;
 	Bounds bounds_;

@@ -107,7 +107,7 @@ void loseAnOriginInTheMiddle(const std::function<void(TakeRig &)> &lose,
 	rig.take("s0");
 	for (auto &volume : rig.data)
 		ASSERT_EQ(volume->write(0, 64), 0);
-	const uint64_t copied = rig.copies();
+	const uint64_t copiedBefore = rig.copies();
 	ASSERT_EQ(rig.hanging.suspend(DmDevice::Suspend::NoFlush), 0);
 	auto stuck = rig.data[0]->start(8, 8); // safe: only its own write is under way
 	std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -116,7 +116,6 @@ void loseAnOriginInTheMiddle(const std::function<void(TakeRig &)> &lose,
 	std::this_thread::sleep_for(std::chrono::milliseconds(700));
 	lose(rig);
 	auto atTheGate = rig.data[2]->start(0, 8);
-	// One that came later could meet the new layer while it is there, and would be copied.
 	std::this_thread::sleep_for(std::chrono::milliseconds(700));
 	ASSERT_EQ(rig.hanging.resume(), 0);
 	EXPECT_EQ(taking.get(), EBUSY);
@@ -125,6 +124,12 @@ void loseAnOriginInTheMiddle(const std::function<void(TakeRig &)> &lose,
 	EXPECT_EQ(atTheGate.get(), 0);
 	comeBack(rig);
 	EXPECT_FALSE(rig.store.checked().hasSnapshot("s1"));
+	// On a slow machine the last write comes while the new layer is there for a moment: then its
+	// chunk is copied for it.
+	const uint64_t copied = rig.copies();
+	if (snapshotSurvives) {
+		EXPECT_LE(copied, copiedBefore + 1);
+	}
 	// What was safe is safe still, and what was not is copied for s0.
 	for (size_t i = 0; i < rig.data.size(); ++i) {
 		ASSERT_EQ(rig.data[i]->write(0, 64), 0);

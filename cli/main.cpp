@@ -4,6 +4,7 @@
 
 #include "cli/command_line.h"
 #include "cli/verb.h"
+#include "lvm/unread.h"
 
 #include <iostream>
 
@@ -16,7 +17,8 @@ static int run(const cli::Arguments &arguments)
 	dm::LibDeviceMapper dm;
 	SystemRunner runner;
 	SystemClock clock;
-	lvm::Lvm lvm(runner);
+	constexpr unsigned lvmTimeoutMs = 45000;
+	lvm::Lvm lvm(runner, lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
 	ops::Context context{dm, lvm, runner, clock, {}};
 
 	if (isatty(STDERR_FILENO) && !arguments.quiet)

@@ -4,6 +4,7 @@
 
 #include "carver.h"
 
+#include "lvm/unread.h"
 #include "ops/step.h"
 #include "probe/probe.h"
 #include "util/units.h"
@@ -216,7 +217,7 @@ CarverReply carry(const CarverRequest &request, lvm::Lvm &lvm, const DiskFinder 
 int64_t requestLimitMs(unsigned lvmTimeoutMs)
 {
 	// A request runs lvm at most so often.
-	constexpr unsigned runsPerRequest = 4;
+	constexpr unsigned runsPerRequest = 5;
 	constexpr int64_t slackMs = 5000;
 
 	return int64_t{lvmTimeoutMs} * runsPerRequest + slackMs;
@@ -225,7 +226,8 @@ int64_t requestLimitMs(unsigned lvmTimeoutMs)
 int runCarver(int socket, unsigned lvmTimeoutMs)
 {
 	SteppedRunner runner;
-	lvm::Lvm lvm(runner, lvmTimeoutMs);
+	dm::LibDeviceMapper dm;
+	lvm::Lvm lvm(runner, lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
 	std::string buffer;
 
 	while (const auto line = nextLine(socket, buffer)) {

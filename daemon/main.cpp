@@ -10,6 +10,7 @@
 #include "hot_memory.h"
 #include "instance.h"
 #include "kernel.h"
+#include "lvm/unread.h"
 #include "message_ids.h"
 #include "metrics_writer.h"
 #include "outlet.h"
@@ -175,7 +176,7 @@ int attachOrigins(const Options &options)
 	Outlet outlet(Outlet::runsUnderJournal());
 	dm::LibDeviceMapper dm;
 	SystemRunner runner;
-	lvm::Lvm lvm(runner);
+	lvm::Lvm lvm(runner, config->lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
 	SystemClock clock;
 	ops::Context context = {dm, lvm, runner, clock, {}};
 	const bool all = attachAtBoot(context, *config, [&](const BootOrigin &attached) {
@@ -213,7 +214,7 @@ int runDaemon(const Options &options)
 	Outlet outlet(Outlet::runsUnderJournal());
 	dm::LibDeviceMapper dm;
 	SystemRunner runner; // reading the kernel's state runs nothing; the carver has its own
-	lvm::Lvm lvm(runner);
+	lvm::Lvm lvm(runner, config->lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
 	SystemClock clock;
 	ops::Context context = {dm, lvm, runner, clock, {}};
 	CarverProcess carver("/proc/self/exe", config->lvmTimeoutMs);

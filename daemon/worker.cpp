@@ -4,6 +4,7 @@
 
 #include "worker.h"
 
+#include "lvm/unread.h"
 #include "ops/attach.h"
 #include "ops/create.h"
 #include "ops/inventory.h"
@@ -391,7 +392,7 @@ int runWorker(int socket, unsigned lvmTimeoutMs)
 	}
 	dm::LibDeviceMapper dm;
 	SystemRunner runner;
-	lvm::Lvm lvm(runner, lvmTimeoutMs);
+	lvm::Lvm lvm(runner, lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
 	SystemClock clock;
 	ops::Context context = {dm, lvm, runner, clock, {}};
 	const Outcome outcome = carryOut(*operation, context);

@@ -5,6 +5,7 @@
 #include "lvm/lvm.h"
 
 #include "dm/names.h"
+#include "lvm/unread.h"
 #include "util/fd.h"
 #include "util/text.h"
 #include "util/units.h"
@@ -37,7 +38,8 @@ bool Volume::hasTag(std::string_view tag) const
 	return std::find(tags.begin(), tags.end(), tag) != tags.end();
 }
 
-Lvm::Lvm(Runner &runner, unsigned timeoutMs) : runner_(runner), timeoutMs_(timeoutMs)
+Lvm::Lvm(Runner &runner, unsigned timeoutMs, Unread unread)
+	: runner_(runner), timeoutMs_(timeoutMs), unread_(std::move(unread))
 {
 }
 
@@ -67,12 +69,39 @@ static std::string complaint(const Finished &finished)
 	return last.empty() ? fmt::format("exit code {}", finished.code) : last;
 }
 
-Result<Finished> Lvm::run(std::vector<std::string> argv) const
+// The filter of lvm.conf, with the devices before it that are not to be read.
+Result<> Lvm::leaveUnread(Command &command)
 {
-	return run(command(std::move(argv)));
+	constexpr size_t configArgument = 3; // see command()
+
+	const Result<std::vector<std::string>> names =
+		unread_ ? unread_() : std::vector<std::string>();
+	if (!names)
+		return names.error();
+	if (names->empty())
+		return {};
+	if (filter_.empty()) {
+		const Result<Finished> asked =
+			runAsIs(this->command({"lvmconfig", "--type", "full", "devices/filter"}));
+		if (!asked)
+			return asked.error();
+		if (!asked->ok())
+			return Error(EIO, "lvm lvmconfig devices/filter", complaint(*asked));
+		filter_ = asked->out;
+	}
+	command.argv[configArgument] += " devices{filter=" + filterWithout(*names, filter_) + "}";
+	return {};
 }
 
-Result<Finished> Lvm::run(const Command &command) const
+Result<Finished> Lvm::run(Command command, Reads reads)
+{
+	if (reads == Reads::AllButUnread)
+		if (const Result<> done = leaveUnread(command); !done)
+			return done.error();
+	return runAsIs(command);
+}
+
+Result<Finished> Lvm::runAsIs(const Command &command) const
 {
 	Result<Finished> finished = runner_.run(command);
 	if (!finished && finished.error().errnum() == ETIMEDOUT)
@@ -87,11 +116,11 @@ Result<Finished> Lvm::run(const Command &command) const
 	return finished;
 }
 
-Result<std::string> Lvm::report(std::vector<std::string> argv)
+Result<std::string> Lvm::report(std::vector<std::string> argv, Reads reads)
 {
 	const std::string verb = argv[0];
 	argv.insert(argv.begin() + 1, {"--reportformat", "json", "--units", "b", "--nosuffix"});
-	Result<Finished> finished = run(std::move(argv));
+	Result<Finished> finished = run(command(std::move(argv)), reads);
 	if (!finished)
 		return std::move(finished).error();
 	if (!finished->ok()) {
@@ -157,7 +186,8 @@ Result<std::vector<PhysicalVolume>> Lvm::physicalVolumes()
 
 Result<bool> Lvm::scans(dm::DeviceNumber device)
 {
-	Result<std::string> json = report({"pvs", "--all", "-o", "pv_major,pv_minor"});
+	Result<std::string> json =
+		report({"pvs", "--all", "-o", "pv_major,pv_minor"}, Reads::AsConfigured);
 	if (!json)
 		return std::move(json).error();
 	const Result<std::vector<dm::DeviceNumber>> all = parseScannedDevices(*json);
@@ -276,7 +306,7 @@ Result<Volume> Lvm::carve(const CarveRequest &request)
 		Result<std::string> name = nameFor(request);
 		if (!name)
 			return std::move(name).error();
-		Result<Finished> finished = run(carveArguments(request, *name));
+		Result<Finished> finished = run(command(carveArguments(request, *name)));
 		if (!finished)
 			return std::move(finished).error();
 		if (finished->ok()) {
@@ -311,7 +341,7 @@ Result<> Lvm::remove(std::span<const Volume> volumes)
 				      volumes.front().fullName(), volumes.back().fullName());
 	Command command = this->command(std::move(argv));
 	command.timeoutMs += moreMsPerVolume * static_cast<unsigned>(volumes.size() - 1);
-	Result<Finished> finished = run(command);
+	Result<Finished> finished = run(std::move(command));
 	if (!finished)
 		return std::move(finished).error();
 	if (!finished->ok()) {

@@ -79,8 +79,11 @@ struct CarveRequest
 class Lvm
 {
 public:
+	// Names of devices that no run of lvm reads, except for scans(): see lvm/unread.h.
+	using Unread = std::function<Result<std::vector<std::string>>()>;
+
 	// timeoutMs bounds each run of the program.
-	explicit Lvm(Runner &runner, unsigned timeoutMs = 45000);
+	explicit Lvm(Runner &runner, unsigned timeoutMs = 45000, Unread unread = {});
 
 	Result<std::vector<VolumeGroup>> volumeGroups();
 	Result<VolumeGroup> volumeGroup(const std::string &name);
@@ -107,9 +110,12 @@ public:
 	std::string carveCommandLine(const CarveRequest &request) const;
 
 private:
-	Result<std::string> report(std::vector<std::string> argv);
-	Result<Finished> run(std::vector<std::string> argv) const;
-	Result<Finished> run(const Command &command) const;
+	enum class Reads { AllButUnread, AsConfigured };
+	Result<std::string> report(std::vector<std::string> argv,
+				   Reads reads = Reads::AllButUnread);
+	Result<Finished> run(Command command, Reads reads = Reads::AllButUnread);
+	Result<Finished> runAsIs(const Command &command) const;
+	Result<> leaveUnread(Command &command);
 	Command command(std::vector<std::string> argv) const;
 	Result<std::string> nameFor(const CarveRequest &request);
 	std::vector<std::string> carveArguments(const CarveRequest &request,
@@ -117,6 +123,8 @@ private:
 
 	Runner &runner_;
 	unsigned timeoutMs_;
+	Unread unread_;
+	std::string filter_; // what lvm.conf says, asked for when it is needed first
 };
 
 // Carved volumes that no range of any store uses: reserve of a daemon, or left

@@ -124,8 +124,8 @@ void loseAnOriginInTheMiddle(const std::function<void(TakeRig &)> &lose,
 	EXPECT_EQ(atTheGate.get(), 0);
 	comeBack(rig);
 	EXPECT_FALSE(rig.store.checked().hasSnapshot("s1"));
-	// On a slow machine the last write comes while the new layer is there for a moment: then its
-	// chunk is copied for it.
+	// On a slow machine the last write comes while the new layer is there for a moment: then
+	// its chunk is copied for it.
 	const uint64_t copied = rig.copies();
 	if (snapshotSurvives) {
 		EXPECT_LE(copied, copiedBefore + 1);

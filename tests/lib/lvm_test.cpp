@@ -3,6 +3,7 @@
 // LVM: reports as LVM 2.03.16 prints them, and what is run.
 
 #include "lvm/lvm.h"
+#include "lvm/unread.h"
 
 #include <gtest/gtest.h>
 
@@ -191,4 +192,68 @@ TEST(Lvm, KnowsWhatNoStoreUses)
 		unusedVolumes(*volumes, [](dm::DeviceNumber n) { return n.minor == 0; });
 	ASSERT_EQ(1U, unused.size());
 	EXPECT_EQ("snapdiff.1", unused[0].name);
+}
+
+static Result<std::vector<std::string>> twoNames()
+{
+	return std::vector<std::string>{"/dev/dm-5", "/dev/mapper/vg0-home.old"};
+}
+
+TEST(Lvm, ReadsNoDeviceThatItIsToLeaveAlone)
+{
+	ScriptedRunner runner;
+	runner.answers = {{0, "filter=[\"r|sdx|\",\"a|.*|\"]\n", ""},
+			  {0, groupsJson, ""},
+			  {0, groupsJson, ""}};
+	Lvm lvm(runner, 1000, twoNames);
+	ASSERT_TRUE(lvm.volumeGroups());
+	ASSERT_TRUE(lvm.volumeGroups());
+	ASSERT_EQ(3U, runner.asked.size());
+	EXPECT_NE(std::string::npos, runner.asked[0].find("lvmconfig")) << runner.asked[0];
+	for (size_t i = 1; i < runner.asked.size(); i++)
+		EXPECT_NE(std::string::npos,
+			  runner.asked[i].find("devices{filter=[\"r|^/dev/dm-5$|\","
+					       "\"r|^/dev/mapper/vg0-home[.]old$|\","
+					       "\"r|sdx|\",\"a|.*|\"]}"))
+			<< runner.asked[i];
+}
+
+TEST(Lvm, IsAsItIsConfiguredWhereNothingIsToBeLeftAlone)
+{
+	ScriptedRunner runner;
+	runner.answers = {{0, groupsJson, ""}};
+	Lvm lvm(runner, 1000, [] { return std::vector<std::string>(); });
+	ASSERT_TRUE(lvm.volumeGroups());
+	EXPECT_EQ(std::string::npos, runner.asked[0].find("filter")) << runner.asked[0];
+
+	// The question is which devices it reads as a rule.
+	ScriptedRunner asked;
+	asked.answers = {{0, R"json({"report":[{"pv":[]}]})json", ""}};
+	Lvm configured(asked, 1000, twoNames);
+	ASSERT_TRUE(configured.scans({253, 4}));
+	EXPECT_EQ(std::string::npos, asked.asked[0].find("filter")) << asked.asked[0];
+}
+
+TEST(Lvm, DoesNothingWhenItsConfigurationCannotBeRead)
+{
+	ScriptedRunner runner;
+	runner.answers = {{3, "", "  Parse error at byte 7\n"}};
+	const auto groups = Lvm(runner, 1000, twoNames).volumeGroups();
+	ASSERT_FALSE(groups);
+	EXPECT_NE(std::string::npos, groups.error().message().find("Parse error"));
+	EXPECT_EQ(1U, runner.asked.size());
+}
+
+TEST(Unread, TheFilterOfOneEntryIsKept)
+{
+	EXPECT_EQ("[\"r|^/dev/a[+]b.x20$|\",\"r|x|\"]",
+		  filterWithout({"/dev/a+b\\x20"}, "filter=\"r|x|\"\n"));
+	EXPECT_EQ("[\"r|x|\"]", filterWithout({}, "filter=[\"r|x|\"]\n"));
+}
+
+TEST(Unread, TheLinksOfADeviceAreItsNamesToo)
+{
+	EXPECT_EQ((std::vector<std::string>{"/dev/vg0/home", "/dev/disk/by-id/dm-name-vg0-home"}),
+		  parseUdevLinks("S:vg0/home\nI:123\nE:DM_NAME=vg0-home\n"
+				 "S:disk/by-id/dm-name-vg0-home\n"));
 }

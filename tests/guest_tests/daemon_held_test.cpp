@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon, its libraries, lvm and /etc/lvm on a file system whose origin holds its writers: who
+// needs one of them may read it, and must not need to write a byte there.
+#include "harness/block_device.h"
+#include "harness/disk.h"
+#include "support/daemon_process.h"
+#include "support/stack.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace snapdiff::lab {
+namespace {
+
+constexpr const char *config = "supplies = [\"sdr0\"]\n"
+			       "range_size = \"16MiB\"\n"
+			       "reserve_ranges = 1\n"
+			       "low_water = \"4MiB\"\n"
+			       "bus = \"unix:path=/nonexistent\"\n";
+
+// A file system with all that the daemon needs, mounted twice: for those who write, and read-only
+// as ProtectSystem= shows /usr and /etc to the daemon (a read would change the times of access).
+class HeldRoot
+{
+public:
+	explicit HeldRoot(const std::string &device)
+	{
+		runCommand("mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 " + device);
+		runCommand("mkdir -p " + writable + " " + shown);
+		runCommand("mount " + device + " " + writable);
+		for (const char *folder :
+		     {"usr/lib", "usr/lib64", "etc", "dev", "proc", "sys", "run", "tmp"})
+			runCommand("mkdir -p " + writable + "/" + folder);
+		for (const char *folder : {"lib", "lib64", "sbin", "bin"})
+			runCommand("ln -s usr/" + std::string(folder) + " " + writable + "/" +
+				   folder);
+		addProgram(DaemonProcess::builtProgram());
+		addProgram("/usr/sbin/lvm");
+		runCommand("cp -a /etc/lvm " + writable + "/etc/");
+		runCommand("mount --bind " + writable + " " + shown);
+		runCommand("mount -o remount,bind,ro " + shown);
+		for (const char *folder : {"dev", "proc", "sys", "run"})
+			runCommand("mount --rbind /" + std::string(folder) + " " + shown + "/" +
+				   folder);
+		sync();
+	}
+	~HeldRoot()
+	{
+		for (const char *folder : {"dev", "proc", "sys", "run"})
+			runCommand("umount -l " + shown + "/" + folder);
+		runCommand("umount " + shown);
+		runCommand("umount " + writable);
+	}
+	HeldRoot(const HeldRoot &) = delete;
+	HeldRoot &operator=(const HeldRoot &) = delete;
+
+	// Nothing of it is in memory: who needs a page reads it from the origin.
+	static void forget() { std::ofstream("/proc/sys/vm/drop_caches") << "3\n" << std::flush; }
+
+	static inline const std::string writable = "/tmp/held-root";
+	static inline const std::string shown = "/tmp/held-root-ro";
+
+private:
+	static void add(const std::string &file)
+	{
+		runCommand("cp -L --parents " + file + " " + writable);
+	}
+	static void addProgram(const std::string &program)
+	{
+		add(program);
+		std::istringstream words(runCommand("ldd " + program));
+		for (std::string word; words >> word;)
+			if (word.starts_with("/lib"))
+				add("/usr" + word);
+	}
+};
+
+// Somebody who fills the file system for as long as it goes on.
+class Writer
+{
+public:
+	Writer() : pid_(fork())
+	{
+		if (pid_ == 0)
+			fill();
+	}
+	// It ends only when nothing holds it: the daemon must be there still.
+	~Writer()
+	{
+		kill(pid_, SIGKILL);
+		waitpid(pid_, nullptr, 0);
+	}
+	Writer(const Writer &) = delete;
+	Writer &operator=(const Writer &) = delete;
+
+private:
+	[[noreturn]] static void fill()
+	{
+		const int fd = open((HeldRoot::writable + "/tmp/filling").c_str(),
+				    O_WRONLY | O_CREAT | O_TRUNC | O_SYNC, 0600);
+		const std::string piece(256 * 1024, 'x');
+		for (int i = 0; i < 400 && fd >= 0; i++)
+			if (write(fd, piece.data(), piece.size()) < 0)
+				_exit(1);
+		_exit(0);
+	}
+
+	pid_t pid_;
+};
+
+class TheHeldRoot : public testing::Test
+{
+protected:
+	// The store is full, writes to the root wait, nothing of the root is in memory.
+	void holdAll()
+	{
+		EXPECT_TRUE(store.waitFor(
+			[](const Summary &now) { return now.held > 0 && now.free == 0; }, 60000))
+			<< "nobody is held";
+		HeldRoot::forget();
+		makeDirectReadsWait();
+	}
+	// A page where lvm looks for its label is under way to the disk, as a file system's own
+	// often are, and waits for a place: whoever reads there past the page cache waits too.
+	void makeDirectReadsWait() const
+	{
+		constexpr off_t reserved =
+			96 * 1024; // what ext4 keeps for growing: its own use is none
+		char page[4096];
+		const int fd = open(origin.path().c_str(), O_RDWR | O_CLOEXEC);
+		EXPECT_EQ(pread(fd, page, sizeof(page), reserved), ssize_t{sizeof(page)});
+		EXPECT_EQ(pwrite(fd, page, sizeof(page), reserved), ssize_t{sizeof(page)});
+		EXPECT_EQ(sync_file_range(fd, reserved, sizeof(page), SYNC_FILE_RANGE_WRITE), 0);
+		// The last one to close a device waits for its pages; the file system has it open.
+		close(fd);
+	}
+	// Processes in the kernel that nothing interrupts, and where.
+	static std::string whoWaits()
+	{
+		return runCommand("sh -c 'for p in /proc/[0-9]*; do "
+				  "if grep -q ^State:.D $p/status; then "
+				  "cat $p/comm $p/stack; fi; done; true'");
+	}
+	void expectGoesOn(int limitMs)
+	{
+		EXPECT_TRUE(
+			store.waitFor([](const Summary &now) { return now.held == 0; }, limitMs))
+			<< daemon.log() << whoWaits();
+		EXPECT_EQ(store.status().snapshot("s").state, "live");
+	}
+
+	VolumeGroup group{"sdr0", 0, 640 * mib};
+	Disk range{1, 8 * mib};
+	Disk below{2, 256 * mib};
+	Store store{{.chunk = 128}, {rangeWords(range)}};
+	Origin origin{store, "root", below};
+	HeldRoot root{origin.path()};
+	DaemonProcess daemon{{.config = config, .root = HeldRoot::shown}};
+};
+
+TEST_F(TheHeldRoot, TheReserveIsGivenWhileItsOriginHolds)
+{
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("carved ", 1, 100));
+	daemon.send(SIGSTOP);
+	store.take("s");
+	{
+		const Writer writer;
+		holdAll();
+		daemon.send(SIGCONT);
+		expectGoesOn(5000);
+	}
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
+}
+
+TEST_F(TheHeldRoot, ADaemonThatIsStartedThenCarvesAndGives)
+{
+	store.take("s");
+	{
+		const Writer writer;
+		holdAll();
+		daemon.start();
+		expectGoesOn(40000);
+	}
+	EXPECT_GE(daemon.count("carved "), 1U) << daemon.log();
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
+}
+
+} // namespace
+} // namespace snapdiff::lab

@@ -39,15 +39,19 @@ namespace {
 constexpr size_t mostTargets = 256;
 constexpr size_t textSize = 512;
 
+enum Acting : uint32_t { NotYet, Begun, Ended };
+
 // Shared by the three processes.
 struct Board
 {
 	std::atomic<uint32_t> frozen[mostTargets]; // may be frozen by us: to be thawed
 	std::atomic<uint32_t> expired;		   // the watchdog has let go
+	std::atomic<uint32_t> acting;		   // how far the action is: Acting
 	std::atomic<uint32_t> done;		   // the freezer came to its end
 	int failedTarget;			   // index, or -1
 	int freezeErrno;
 	int actionErrno;
+	int64_t startNs;
 	uint64_t frozenUs;
 	uint64_t actionUs;
 	char text[textSize];
@@ -126,17 +130,19 @@ int freezeAll(Board &board, const std::vector<Fd> &files)
 		board.done.store(1);
 		_exit(0);
 	}
-	const int64_t start = clock.monotonicNs();
+	board.startNs = clock.monotonicNs();
 	board.freezeErrno = freezeAll(board, files);
 	if (board.freezeErrno == 0 && board.expired.load())
 		board.freezeErrno = ETIMEDOUT;
 	if (board.freezeErrno == 0) {
 		const int64_t acting = clock.monotonicNs();
+		board.acting.store(Begun);
 		board.actionErrno = action(board.text, textSize);
+		board.acting.store(Ended);
 		board.actionUs = static_cast<uint64_t>(clock.monotonicNs() - acting) / 1000;
 	}
 	thawAll(board, files);
-	board.frozenUs = static_cast<uint64_t>(clock.monotonicNs() - start) / 1000;
+	board.frozenUs = static_cast<uint64_t>(clock.monotonicNs() - board.startNs) / 1000;
 	board.done.store(1);
 	_exit(0);
 }
@@ -195,7 +201,8 @@ Result<std::vector<Fd>> openTargets(const std::vector<FreezeTarget> &targets)
 
 Result<FreezeOutcome> outcomeOf(const Board &board, const std::vector<FreezeTarget> &targets)
 {
-	if (!board.done.load())
+	const bool killed = !board.done.load();
+	if (killed && board.acting.load() == NotYet)
 		return Error(EINTR, "freeze file systems",
 			     "the process that held them was killed; they were thawed");
 	if (board.freezeErrno != 0) {
@@ -209,7 +216,11 @@ Result<FreezeOutcome> outcomeOf(const Board &board, const std::vector<FreezeTarg
 	FreezeOutcome outcome;
 	outcome.actionErrno = board.actionErrno;
 	outcome.actionText.assign(board.text, strnlen(board.text, textSize));
-	outcome.frozenUs = board.frozenUs;
+	// Who was killed after the action was over has done all that counts.
+	outcome.actionUnknown = killed && board.acting.load() == Begun;
+	outcome.frozenUs =
+		killed ? static_cast<uint64_t>(SystemClock().monotonicNs() - board.startNs) / 1000
+		       : board.frozenUs;
 	outcome.actionUs = board.actionUs;
 	outcome.thawedByWatchdog = board.expired.load() != 0;
 	return outcome;

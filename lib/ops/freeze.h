@@ -43,6 +43,8 @@ struct FreezeOutcome
 	uint64_t frozenUs = 0;	// from the first freeze to the last thaw
 	uint64_t actionUs = 0;
 	bool thawedByWatchdog = false;
+	// The child was killed while it acted: nobody knows what came of it.
+	bool actionUnknown = false;
 };
 
 // Runs in the child: must not allocate, wait for a file system or print.  Returns 0
@@ -50,7 +52,7 @@ struct FreezeOutcome
 using FrozenAction = std::function<int(char *text, size_t textSize)>;
 
 // Errors: a file system could not be frozen (all are thawed, the action did not
-// run), or a child could not be started or was killed.
+// run), or a child could not be started or, EINTR, was killed before it acted.
 Result<FreezeOutcome> whileFrozen(const std::vector<FreezeTarget> &targets,
 				  const FrozenAction &action, unsigned watchdogMs = 5000);
 

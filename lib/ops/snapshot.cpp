@@ -99,9 +99,15 @@ int sendTake(dm::Control &control, dm::DeviceNumber store, const std::string &me
 // What the watchdog let go of in the middle is no consistent state of anything.
 Error withdraw(Context &context, const model::Store &store, const std::string &snapshot)
 {
-	(void)context.dm.message(store.name, dm::deleteMessage(snapshot)).has_value();
-	return Error(ETIMEDOUT, "take " + snapshot,
-		     "the file systems could not be held still long enough; nothing was taken")
+	const std::string why = "the file systems could not be held still long enough";
+	const Result<std::string> gone =
+		dm::storeMessage(context.dm, store.name, dm::deleteMessage(snapshot));
+	if (!gone)
+		return Error(ETIMEDOUT, "take " + snapshot,
+			     why + "; what was taken is worth nothing, and is there still: " +
+				     gone.error().message())
+			.advise(fmt::format("Delete it: \"snapdiff delete {}\".", snapshot));
+	return Error(ETIMEDOUT, "take " + snapshot, why + "; nothing was taken")
 		.advise("Try again when less is being written, or take with --no-freeze.");
 }
 
@@ -195,13 +201,15 @@ Result<Taken> take(Context &context, const model::Store &store, const TakeReques
 	Result<FreezeOutcome> outcome = whileFrozen(targets, [&](char *text, size_t size) {
 		return sendTake(*control, store.number, message, text, size);
 	});
-	if (!outcome) {
-		// Killed after the message went out: a snapshot that nobody was told of.
-		if (outcome.error().errnum() == EINTR)
-			(void)context.dm.message(store.name, dm::deleteMessage(request.snapshot))
-				.has_value();
+	if (!outcome)
 		return std::move(outcome).error().within(doing);
-	}
+	// Not to be deleted by its name: it may be another one, for which ours was refused.
+	if (outcome->actionUnknown)
+		return Error(EINTR, doing,
+			     "the process that sent it to the kernel was killed: whether the "
+			     "snapshot was taken is not known")
+			.advise("\"snapdiff list\" shows it if it was. Delete it if it is not "
+				"wanted.");
 	if (outcome->actionErrno)
 		return refused(request.snapshot, *outcome);
 	if (outcome->thawedByWatchdog)

@@ -7,14 +7,12 @@
 #include "support/world.h"
 
 #include <cerrno>
-#include <chrono>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <iostream>
 #include <optional>
 #include <regex>
 #include <set>
-#include <thread>
 #include <vector>
 
 using namespace snapdiff::lab;
@@ -50,23 +48,13 @@ protected:
 		image_.emplace(store_, "s1", origin_);
 	}
 
-	std::string world() const
+	std::vector<const DmDevice *> devices() const
 	{
-		return worldOf({&store_.device(), &origin_.device(), &image_->device(),
-				&rangeDisk_.device(), &below_.device(), &spare_.device()});
+		return {&store_.device(),     &origin_.device(), &image_->device(),
+			&rangeDisk_.device(), &below_.device(),	 &spare_.device()};
 	}
-
-	// Events of earlier work come a moment late: wait until nothing changes any more.
-	std::string settledWorld() const
-	{
-		std::string now = world();
-		for (std::string before; before != now;) {
-			before = now;
-			std::this_thread::sleep_for(std::chrono::milliseconds(50));
-			now = world();
-		}
-		return now;
-	}
+	std::string world() const { return worldOf(devices()); }
+	std::string settledWorld() const { return settledWorldOf(devices()); }
 
 	void refuseMessages(const std::vector<Bad> &messages)
 	{

@@ -4,7 +4,9 @@
 #include "support/world.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 
 namespace snapdiff::lab {
 
@@ -39,6 +41,17 @@ std::string worldOf(const std::vector<const DmDevice *> &devices)
 			"\n";
 	}
 	return text;
+}
+
+std::string settledWorldOf(const std::vector<const DmDevice *> &devices)
+{
+	std::string now = worldOf(devices);
+	for (std::string before; before != now;) {
+		before = now;
+		std::this_thread::sleep_for(std::chrono::milliseconds(50));
+		now = worldOf(devices);
+	}
+	return now;
 }
 
 } // namespace snapdiff::lab

@@ -6,8 +6,8 @@
 
 set_property(GLOBAL PROPERTY snapdiff_guest_disks 5)
 set(snapdiff_verdict ${PROJECT_SOURCE_DIR}/tests/guest/verdict)
-# A guest often waits for its disks or a clock, so two at a time are done sooner than one after the
-# other; the longest first.
+# A guest often waits for its disks or a clock, so more at a time than there are processors are done
+# sooner (scripts/check-parts.sh); the longest first.
 set(snapdiff_boot_cost 1000)
 # Kernels of our own find more and are slower: so many times.
 set(snapdiff_own_kernels debug kcsan)
@@ -149,10 +149,6 @@ function(snapdiff_add_guest_run kernel)
 		${kernel} ${PROJECT_BINARY_DIR} ${results} ${disks} ${seconds} ${list})
 	set_tests_properties(${prefix}boot PROPERTIES LABELS ${label}
 		FIXTURES_SETUP guest_${kernel} TIMEOUT ${ctest_seconds} COST ${snapdiff_boot_cost})
-	# They boot on a machine without the timers that others calibrate theirs by.
-	if(kernel IN_LIST snapdiff_own_kernels)
-		set_tests_properties(${prefix}boot PROPERTIES RUN_SERIAL ON)
-	endif()
 	add_test(NAME ${prefix}run_ends_well_with_a_clean_kernel_log
 		COMMAND ${snapdiff_verdict} --whole-run ${results})
 	set_tests_properties(${prefix}run_ends_well_with_a_clean_kernel_log PROPERTIES

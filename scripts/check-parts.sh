@@ -105,7 +105,7 @@ run_part()
 	[ -z "$cases" ] || environment+=("GTEST_FILTER=$cases")
 	! contains "$part" "${short_counts[@]}" || full=0
 	env "SNAPDIFF_FULL=$full" "${environment[@]}" \
-		ctest --test-dir build/check --no-tests=error --output-on-failure -j 2 \
+		ctest --test-dir build/check --no-tests=error --output-on-failure -j 3 \
 		--output-junit "$results/$name.xml" "${select[@]}" | tee "$results/$name.log"
 }
 

@@ -40,52 +40,61 @@ static bool alloc_pages_for(struct page **pages, u32 count)
 	return true;
 }
 
+static u32 nr_pages(const struct sd_segment *seg, u32 parts)
+{
+	return parts * seg->store->chunk_pages;
+}
+
+static void segment_init(struct sd_segment *seg, struct sd_store *s, const struct sd_run *run,
+			 struct page **pages)
+{
+	memset(seg, 0, struct_size(seg, parts, run->count));
+	kref_init(&seg->ref);
+	seg->store = s;
+	seg->run = *run;
+	seg->parts_max = run->count;
+	seg->opened = jiffies;
+	seg->pages = pages;
+	INIT_LIST_HEAD(&seg->link);
+	INIT_DELAYED_WORK(&seg->work, segment_work);
+}
+
+static void segment_destroy(struct sd_segment *seg)
+{
+	free_pages_of(seg->pages, nr_pages(seg, seg->parts_max));
+	kvfree(seg->pages);
+	kvfree(seg);
+}
+
+static struct sd_segment *segment_alloc(struct sd_store *s, const struct sd_run *run)
+{
+	u32 count = run->count * s->chunk_pages;
+	struct sd_segment *seg = kvmalloc(struct_size(seg, parts, run->count), SD_GFP_TRY);
+	struct page **pages = kvcalloc(count, sizeof(*pages), SD_GFP_TRY);
+
+	if (!seg || !pages || !alloc_pages_for(pages, count)) {
+		kvfree(pages);
+		kvfree(seg);
+		return NULL;
+	}
+	segment_init(seg, s, run, pages);
+	return seg;
+}
+
 int sd_spare_init(struct sd_store *s)
 {
-	s->spare = kcalloc(SD_PIECE_PAGES, sizeof(*s->spare), GFP_KERNEL);
-	if (!s->spare)
-		return -ENOMEM;
-	if (alloc_pages_for(s->spare, SD_PIECE_PAGES))
-		return 0;
-	kfree(s->spare);
-	s->spare = NULL;
-	return -ENOMEM;
+	struct sd_run run = { .count = SD_PIECE_SECTORS >> s->chunk_shift };
+
+	s->spare = segment_alloc(s, &run);
+	return s->spare ? 0 : -ENOMEM;
 }
 
 void sd_spare_exit(struct sd_store *s)
 {
 	if (!s->spare)
 		return;
-	free_pages_of(s->spare, SD_PIECE_PAGES);
-	kfree(s->spare);
-}
-
-static u32 nr_pages(const struct sd_segment *seg, u32 parts)
-{
-	return parts * seg->store->chunk_pages;
-}
-
-static struct sd_segment *segment_alloc(struct sd_store *s, const struct sd_run *run)
-{
-	struct sd_segment *seg;
-
-	seg = kvzalloc(struct_size(seg, parts, run->count), SD_GFP_TRY);
-	if (!seg)
-		return NULL;
-	kref_init(&seg->ref);
-	seg->store = s;
-	seg->run = *run;
-	seg->parts_max = run->count;
-	seg->opened = jiffies;
-	INIT_LIST_HEAD(&seg->link);
-	INIT_DELAYED_WORK(&seg->work, segment_work);
-	seg->pages = kvcalloc(nr_pages(seg, run->count), sizeof(*seg->pages),
-			      SD_GFP_TRY);
-	if (!seg->pages) {
-		kvfree(seg);
-		return NULL;
-	}
-	return seg;
+	s->spare->parts_max = SD_PIECE_SECTORS >> s->chunk_shift; /* whatever it was last */
+	segment_destroy(s->spare);
 }
 
 static void segment_free(struct kref *ref)
@@ -93,16 +102,14 @@ static void segment_free(struct kref *ref)
 	struct sd_segment *seg = container_of(ref, struct sd_segment, ref);
 	struct sd_store *s = seg->store;
 
-	if (seg->spare) {
-		write_seqlock(&s->lock);
-		s->spare_used = false;
-		sd_release_waiters(s);
-		write_sequnlock(&s->lock);
-	} else if (seg->pages) {
-		free_pages_of(seg->pages, nr_pages(seg, seg->parts_max));
+	if (seg != s->spare) {
+		segment_destroy(seg);
+		return;
 	}
-	kvfree(seg->pages);
-	kvfree(seg);
+	write_seqlock(&s->lock);
+	s->spare_used = false; /* from here on it may be somebody else's */
+	sd_release_waiters(s);
+	write_sequnlock(&s->lock);
 }
 
 void sd_segment_put(struct sd_segment *seg)
@@ -110,29 +117,27 @@ void sd_segment_put(struct sd_segment *seg)
 	kref_put(&seg->ref, segment_free);
 }
 
-/* With pages, the store's spare ones if memory is short. */
+/*
+ * With pages; the store's spare segment if memory is short.  The whole of it is
+ * spare, not the pages alone: while the swap space lies on an origin, not even
+ * the memory for the list of its pages need be there before a write is done.
+ */
 static struct sd_segment *segment_create(struct sd_store *s, const struct sd_run *run)
 {
 	struct sd_segment *seg = segment_alloc(s, run);
 	bool spare;
 
-	if (!seg)
-		return NULL;
-	if (alloc_pages_for(seg->pages, nr_pages(seg, run->count)))
+	if (seg)
 		return seg;
 	write_seqlock(&s->lock);
 	spare = !s->spare_used;
 	if (spare)
 		s->spare_used = true;
 	write_sequnlock(&s->lock);
-	if (spare) {
-		memcpy(seg->pages, s->spare, nr_pages(seg, run->count) * sizeof(*seg->pages));
-		seg->spare = true;
-		return seg;
-	}
-	kvfree(seg->pages);
-	kvfree(seg);
-	return NULL;
+	if (!spare)
+		return NULL;
+	segment_init(s->spare, s, run, s->spare->pages);
+	return s->spare;
 }
 
 struct sd_segment *sd_segment_bounce(struct sd_store *s)

@@ -207,7 +207,7 @@ struct sd_store {
 	u32 overlays_waiting;		/* ended, but a write in place is under way */
 	unsigned long buffer_freed;	/* jiffies of the last release of a buffer */
 	unsigned long buffer_wanted;	/* jiffies since somebody waits for one */
-	struct page **spare;		/* pages for one segment when memory is short */
+	struct sd_segment *spare;	/* with its pages, for when memory is short */
 	bool spare_used;
 	bool drop_waits;		/* for places in segments that are being written */
 	unsigned long drop_since;	/* jiffies */
@@ -366,7 +366,6 @@ struct sd_segment {
 	bool writing;		/* its work owns it */
 	bool written;		/* status is valid */
 	unsigned long submitted; /* jiffies of its write; valid if writing */
-	bool spare;		/* pages are the store's spare ones */
 	unsigned long opened;	/* jiffies */
 	unsigned long failing;	/* jiffies of the failed write; 0: none */
 	u32 moved;		/* after a failed write: parts that went elsewhere */

@@ -78,7 +78,7 @@ u32 sd_map_unsafe_run(struct sd_map *m, u64 first, u64 last, u32 max, bool exclu
  */
 size_t sd_map_reserve(struct sd_map *m, u64 first, u32 count, void **spare);
 void sd_map_unreserve(struct sd_map *m, u64 first, u32 count);
-void *sd_map_alloc(size_t bytes);		/* may sleep, GFP_NOIO; NULL: no memory */
+void *sd_map_alloc(size_t bytes);		/* may sleep; NULL: no memory */
 
 /*
  * Memory that the map needs no more (replaced or emptied arrays): NULL or one

@@ -20,18 +20,28 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-/* Memory of the core: zeroed, GFP_NOIO, may sleep, may fail. */
-static inline void *sd_zalloc(size_t bytes)
-{
-	return kvzalloc(bytes, GFP_NOIO);
-}
-
 /*
  * For memory in a writer's path.  Without NORETRY the page allocator would loop
  * for ever for small orders, waiting for writeback that may wait for us; so this
  * may fail, and whoever asks waits in line and asks again.
  */
 #define SD_GFP_TRY (GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN)
+/* Without waiting, and from the pages that the kernel keeps for emergencies. */
+#define SD_GFP_URGENT (GFP_ATOMIC | __GFP_NOWARN)
+
+/*
+ * Memory of the core: zeroed, may sleep, may fail.  If an origin carries the
+ * swap space, memory comes free only when writes to it go on: a small piece,
+ * for the copies of many pages, may then come from the emergency pages.
+ */
+static inline void *sd_zalloc(size_t bytes)
+{
+	void *memory = kvzalloc(bytes, SD_GFP_TRY);
+
+	if (!memory && bytes <= PAGE_SIZE)
+		memory = kzalloc(bytes, SD_GFP_URGENT);
+	return memory;
+}
 
 static inline void sd_free(const void *p)
 {

@@ -30,6 +30,13 @@ void *kvzalloc(size_t bytes, gfp_t flags)
 	return calloc(1, bytes);
 }
 
+void *kzalloc(size_t bytes, gfp_t flags)
+{
+	(void)bytes;
+	(void)flags;
+	return NULL;
+}
+
 void kvfree(const void *memory)
 {
 	free((void *)memory);

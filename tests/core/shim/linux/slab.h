@@ -12,12 +12,14 @@
 #define GFP_KERNEL 2u
 #define __GFP_NORETRY 4u
 #define __GFP_NOWARN 8u
+#define GFP_ATOMIC 16u
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 extern unsigned long shim_fail_alloc;
 void *kvzalloc(size_t bytes, gfp_t flags);
+void *kzalloc(size_t bytes, gfp_t flags); /* none: the emergency pages are always used up */
 void kvfree(const void *memory);
 #ifdef __cplusplus
 }

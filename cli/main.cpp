@@ -17,8 +17,7 @@ static int run(const cli::Arguments &arguments)
 	dm::LibDeviceMapper dm;
 	SystemRunner runner;
 	SystemClock clock;
-	constexpr unsigned lvmTimeoutMs = 45000;
-	lvm::Lvm lvm(runner, lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
+	lvm::Lvm lvm(runner, lvm::Lvm::defaultTimeoutMs, lvm::unreadOrigins(dm));
 	ops::Context context{dm, lvm, runner, clock, {}};
 
 	if (isatty(STDERR_FILENO) && !arguments.quiet)

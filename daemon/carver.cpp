@@ -227,7 +227,7 @@ int runCarver(int socket, unsigned lvmTimeoutMs)
 {
 	SteppedRunner runner;
 	dm::LibDeviceMapper dm;
-	lvm::Lvm lvm(runner, lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
+	lvm::Lvm lvm(runner, lvmTimeoutMs, lvm::unreadOrigins(dm));
 	std::string buffer;
 
 	while (const auto line = nextLine(socket, buffer)) {

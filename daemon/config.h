@@ -4,6 +4,7 @@
 
 #pragma once
 
+#include "lvm/lvm.h"
 #include "util/result.h"
 #include "util/units.h"
 
@@ -82,7 +83,7 @@ struct Config
 	std::map<std::string, SupplyConfig, std::less<>> supply; // by volume group
 
 	std::string bus = "system"; // system, session, or a D-Bus address
-	unsigned lvmTimeoutMs = 45000;
+	unsigned lvmTimeoutMs = lvm::Lvm::defaultTimeoutMs;
 	unsigned returnAfterMs = 30000;	   // an LV that nobody uses becomes reserve after so long
 	unsigned giveBackAfterMs = 300000; // what is too much so long is given back
 

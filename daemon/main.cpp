@@ -176,7 +176,7 @@ int attachOrigins(const Options &options)
 	Outlet outlet(Outlet::runsUnderJournal());
 	dm::LibDeviceMapper dm;
 	SystemRunner runner;
-	lvm::Lvm lvm(runner, config->lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
+	lvm::Lvm lvm(runner, config->lvmTimeoutMs, lvm::unreadOrigins(dm));
 	SystemClock clock;
 	ops::Context context = {dm, lvm, runner, clock, {}};
 	const bool all = attachAtBoot(context, *config, [&](const BootOrigin &attached) {
@@ -214,7 +214,7 @@ int runDaemon(const Options &options)
 	Outlet outlet(Outlet::runsUnderJournal());
 	dm::LibDeviceMapper dm;
 	SystemRunner runner; // reading the kernel's state runs nothing; the carver has its own
-	lvm::Lvm lvm(runner, config->lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
+	lvm::Lvm lvm(runner);
 	SystemClock clock;
 	ops::Context context = {dm, lvm, runner, clock, {}};
 	CarverProcess carver("/proc/self/exe", config->lvmTimeoutMs);

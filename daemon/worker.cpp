@@ -392,7 +392,7 @@ int runWorker(int socket, unsigned lvmTimeoutMs)
 	}
 	dm::LibDeviceMapper dm;
 	SystemRunner runner;
-	lvm::Lvm lvm(runner, lvmTimeoutMs, [&dm] { return lvm::namesOnOrigins(dm); });
+	lvm::Lvm lvm(runner, lvmTimeoutMs, lvm::unreadOrigins(dm));
 	SystemClock clock;
 	ops::Context context = {dm, lvm, runner, clock, {}};
 	const Outcome outcome = carryOut(*operation, context);

@@ -43,12 +43,12 @@ Lvm::Lvm(Runner &runner, unsigned timeoutMs, Unread unread)
 {
 }
 
-Command Lvm::command(std::vector<std::string> argv) const
+Command Lvm::command(std::vector<std::string> argv, const std::string &moreConfig) const
 {
 	Command command;
 	command.argv = std::move(argv);
 	command.argv.insert(command.argv.begin(), "lvm");
-	command.argv.insert(command.argv.begin() + 2, {"--config", quietConfig});
+	command.argv.insert(command.argv.begin() + 2, {"--config", quietConfig + moreConfig});
 	command.environment = {"LVM_SUPPRESS_FD_WARNINGS=1"};
 	command.timeoutMs = timeoutMs_;
 	// LVM waits for a udevd that is not there.
@@ -70,34 +70,34 @@ static std::string complaint(const Finished &finished)
 }
 
 // The filter of lvm.conf, with the devices before it that are not to be read.
-Result<> Lvm::leaveUnread(Command &command)
+Result<std::string> Lvm::filterConfig()
 {
-	constexpr size_t configArgument = 3; // see command()
-
 	const Result<std::vector<std::string>> names =
 		unread_ ? unread_() : std::vector<std::string>();
 	if (!names)
 		return names.error();
 	if (names->empty())
-		return {};
+		return std::string();
 	if (filter_.empty()) {
 		const Result<Finished> asked =
-			runAsIs(this->command({"lvmconfig", "--type", "full", "devices/filter"}));
+			runAsIs(command({"lvmconfig", "--type", "full", "devices/filter"}));
 		if (!asked)
 			return asked.error();
 		if (!asked->ok())
 			return Error(EIO, "lvm lvmconfig devices/filter", complaint(*asked));
 		filter_ = asked->out;
 	}
-	command.argv[configArgument] += " devices{filter=" + filterWithout(*names, filter_) + "}";
-	return {};
+	return " devices{filter=" + filterWithout(*names, filter_) + "}";
 }
 
-Result<Finished> Lvm::run(Command command, Reads reads)
+Result<Finished> Lvm::run(std::vector<std::string> argv, Reads reads, unsigned moreMs)
 {
-	if (reads == Reads::AllButUnread)
-		if (const Result<> done = leaveUnread(command); !done)
-			return done.error();
+	const Result<std::string> filter =
+		reads == Reads::AllButUnread ? filterConfig() : std::string();
+	if (!filter)
+		return filter.error();
+	Command command = this->command(std::move(argv), *filter);
+	command.timeoutMs += moreMs;
 	return runAsIs(command);
 }
 
@@ -120,7 +120,7 @@ Result<std::string> Lvm::report(std::vector<std::string> argv, Reads reads)
 {
 	const std::string verb = argv[0];
 	argv.insert(argv.begin() + 1, {"--reportformat", "json", "--units", "b", "--nosuffix"});
-	Result<Finished> finished = run(command(std::move(argv)), reads);
+	Result<Finished> finished = run(std::move(argv), reads);
 	if (!finished)
 		return std::move(finished).error();
 	if (!finished->ok()) {
@@ -306,7 +306,7 @@ Result<Volume> Lvm::carve(const CarveRequest &request)
 		Result<std::string> name = nameFor(request);
 		if (!name)
 			return std::move(name).error();
-		Result<Finished> finished = run(command(carveArguments(request, *name)));
+		Result<Finished> finished = run(carveArguments(request, *name));
 		if (!finished)
 			return std::move(finished).error();
 		if (finished->ok()) {
@@ -339,9 +339,9 @@ Result<> Lvm::remove(std::span<const Volume> volumes)
 			? "remove volume " + volumes[0].fullName()
 			: fmt::format("remove {} volumes from {} to {}", volumes.size(),
 				      volumes.front().fullName(), volumes.back().fullName());
-	Command command = this->command(std::move(argv));
-	command.timeoutMs += moreMsPerVolume * static_cast<unsigned>(volumes.size() - 1);
-	Result<Finished> finished = run(std::move(command));
+	Result<Finished> finished =
+		run(std::move(argv), Reads::AllButUnread,
+		    moreMsPerVolume * static_cast<unsigned>(volumes.size() - 1));
 	if (!finished)
 		return std::move(finished).error();
 	if (!finished->ok()) {

@@ -82,8 +82,10 @@ public:
 	// Names of devices that no run of lvm reads, except for scans(): see lvm/unread.h.
 	using Unread = std::function<Result<std::vector<std::string>>()>;
 
+	static constexpr unsigned defaultTimeoutMs = 45000;
+
 	// timeoutMs bounds each run of the program.
-	explicit Lvm(Runner &runner, unsigned timeoutMs = 45000, Unread unread = {});
+	explicit Lvm(Runner &runner, unsigned timeoutMs = defaultTimeoutMs, Unread unread = {});
 
 	Result<std::vector<VolumeGroup>> volumeGroups();
 	Result<VolumeGroup> volumeGroup(const std::string &name);
@@ -113,10 +115,11 @@ private:
 	enum class Reads { AllButUnread, AsConfigured };
 	Result<std::string> report(std::vector<std::string> argv,
 				   Reads reads = Reads::AllButUnread);
-	Result<Finished> run(Command command, Reads reads = Reads::AllButUnread);
+	Result<Finished> run(std::vector<std::string> argv, Reads reads = Reads::AllButUnread,
+			     unsigned moreMs = 0);
 	Result<Finished> runAsIs(const Command &command) const;
-	Result<> leaveUnread(Command &command);
-	Command command(std::vector<std::string> argv) const;
+	Result<std::string> filterConfig();
+	Command command(std::vector<std::string> argv, const std::string &moreConfig = {}) const;
 	Result<std::string> nameFor(const CarveRequest &request);
 	std::vector<std::string> carveArguments(const CarveRequest &request,
 						const std::string &name) const;

@@ -66,6 +66,11 @@ Result<std::vector<std::string>> namesOnOrigins(dm::DeviceMapper &dm)
 	return names;
 }
 
+std::function<Result<std::vector<std::string>>()> unreadOrigins(dm::DeviceMapper &dm)
+{
+	return [&dm] { return namesOnOrigins(dm); };
+}
+
 // A regular expression of LVM's that matches this name only; or nearly: a backslash, as udev writes
 // for unusual characters, would have to pass two unquotings, and any character does in its place.
 static std::string literal(std::string_view name)

@@ -12,6 +12,7 @@
 #include "dm/device_mapper.h"
 #include "util/result.h"
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,9 @@ namespace snapdiff::lvm {
 
 // All names below /dev of the origins and of every device that lies on one.  Waits for no I/O.
 Result<std::vector<std::string>> namesOnOrigins(dm::DeviceMapper &dm);
+
+// The same, asked each time: for Lvm.  dm must outlive it.
+std::function<Result<std::vector<std::string>>()> unreadOrigins(dm::DeviceMapper &dm);
 
 // Names that udev gives a device, out of its record of it ("S:disk/by-id/x" in
 // /run/udev/data/b253:0), with "/dev/" before them.

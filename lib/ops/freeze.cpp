@@ -39,14 +39,14 @@ namespace {
 constexpr size_t mostTargets = 256;
 constexpr size_t textSize = 512;
 
-enum Acting : uint32_t { NotYet, Begun, Ended };
+enum class Acting : uint32_t { NotYet, Begun, Ended };
 
 // Shared by the three processes.
 struct Board
 {
 	std::atomic<uint32_t> frozen[mostTargets]; // may be frozen by us: to be thawed
 	std::atomic<uint32_t> expired;		   // the watchdog has let go
-	std::atomic<uint32_t> acting;		   // how far the action is: Acting
+	std::atomic<Acting> acting;		   // how far the action is
 	std::atomic<uint32_t> done;		   // the freezer came to its end
 	int failedTarget;			   // index, or -1
 	int freezeErrno;
@@ -58,6 +58,7 @@ struct Board
 };
 
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
+static_assert(std::atomic<Acting>::is_always_lock_free);
 
 struct Unmap
 {
@@ -135,11 +136,11 @@ int freezeAll(Board &board, const std::vector<Fd> &files)
 	if (board.freezeErrno == 0 && board.expired.load())
 		board.freezeErrno = ETIMEDOUT;
 	if (board.freezeErrno == 0) {
-		const int64_t acting = clock.monotonicNs();
-		board.acting.store(Begun);
+		const int64_t begun = clock.monotonicNs();
+		board.acting.store(Acting::Begun);
 		board.actionErrno = action(board.text, textSize);
-		board.acting.store(Ended);
-		board.actionUs = static_cast<uint64_t>(clock.monotonicNs() - acting) / 1000;
+		board.actionUs = static_cast<uint64_t>(clock.monotonicNs() - begun) / 1000;
+		board.acting.store(Acting::Ended); // all of the outcome is there
 	}
 	thawAll(board, files);
 	board.frozenUs = static_cast<uint64_t>(clock.monotonicNs() - board.startNs) / 1000;
@@ -202,7 +203,7 @@ Result<std::vector<Fd>> openTargets(const std::vector<FreezeTarget> &targets)
 Result<FreezeOutcome> outcomeOf(const Board &board, const std::vector<FreezeTarget> &targets)
 {
 	const bool killed = !board.done.load();
-	if (killed && board.acting.load() == NotYet)
+	if (killed && board.acting.load() == Acting::NotYet)
 		return Error(EINTR, "freeze file systems",
 			     "the process that held them was killed; they were thawed");
 	if (board.freezeErrno != 0) {
@@ -217,7 +218,7 @@ Result<FreezeOutcome> outcomeOf(const Board &board, const std::vector<FreezeTarg
 	outcome.actionErrno = board.actionErrno;
 	outcome.actionText.assign(board.text, strnlen(board.text, textSize));
 	// Who was killed after the action was over has done all that counts.
-	outcome.actionUnknown = killed && board.acting.load() == Begun;
+	outcome.actionUnknown = killed && board.acting.load() == Acting::Begun;
 	outcome.frozenUs =
 		killed ? static_cast<uint64_t>(SystemClock().monotonicNs() - board.startNs) / 1000
 		       : board.frozenUs;

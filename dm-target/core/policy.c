@@ -65,7 +65,7 @@ static enum sd_mode mode_of(const struct sd_policy *p)
 static unsigned int settle(struct sd_policy *p)
 {
 	enum sd_mode mode;
-	unsigned int todo = 0;
+	unsigned int actions = 0;
 	bool low = p->low_water && p->free <= p->low_water;
 
 	if (p->low_water ? p->free > p->low_water : p->free && !p->held)
@@ -73,20 +73,20 @@ static unsigned int settle(struct sd_policy *p)
 	mode = mode_of(p);
 	if (mode != p->mode || low != p->low) {
 		p->seq++;
-		todo |= SD_POLICY_EVENT;
+		actions |= SD_POLICY_EVENT;
 	}
 	if (mode == SD_MODE_HOLDING && (p->mode != SD_MODE_HOLDING || !p->hold_begun)) {
 		/* no clock yet: let the timer come at once and begin it */
 		p->hold_end = p->hold_begun ? p->hold_start + p->hold_ms : 0;
-		todo |= SD_POLICY_ARM;
+		actions |= SD_POLICY_ARM;
 	}
 	p->mode = mode;
 	p->low = low;
 	if (mode == SD_MODE_FULL && p->held && !p->dropping) {
 		p->dropping = true;
-		todo |= SD_POLICY_DROP;
+		actions |= SD_POLICY_DROP;
 	}
-	return todo;
+	return actions;
 }
 
 /* The clock: begin the hold if somebody waits, end it if its time is over. */
@@ -117,7 +117,7 @@ unsigned int sd_policy_space(struct sd_policy *p, u64 free, bool extended)
 
 unsigned int sd_policy_held(struct sd_policy *p, u64 now)
 {
-	unsigned int todo;
+	unsigned int actions;
 
 	p->free = 0;
 	p->held_total++;
@@ -125,9 +125,9 @@ unsigned int sd_policy_held(struct sd_policy *p, u64 now)
 		p->held_since = now;
 	if (p->mode == SD_MODE_DYING)
 		return settle(p) | SD_POLICY_RELEASE;
-	todo = p->mode == SD_MODE_HOLDING && p->hold_begun ? 0 : SD_POLICY_ARM;
-	todo &= tick(p, now);
-	return todo | settle(p);
+	actions = p->mode == SD_MODE_HOLDING && p->hold_begun ? 0 : SD_POLICY_ARM;
+	actions &= tick(p, now);
+	return actions | settle(p);
 }
 
 unsigned int sd_policy_unheld(struct sd_policy *p, u64 oldest)
@@ -141,21 +141,21 @@ unsigned int sd_policy_unheld(struct sd_policy *p, u64 oldest)
 
 unsigned int sd_policy_timer(struct sd_policy *p, u64 now)
 {
-	unsigned int todo = tick(p, now);
+	unsigned int actions = tick(p, now);
 
-	return todo | settle(p);
+	return actions | settle(p);
 }
 
 unsigned int sd_policy_dropped(struct sd_policy *p, u64 free, bool nothing_left)
 {
-	unsigned int todo;
+	unsigned int actions;
 
 	p->free = free;
 	p->dropping = nothing_left; /* then this call asks for no further drop */
-	todo = settle(p);
-	p->dropping = todo & SD_POLICY_DROP;
+	actions = settle(p);
+	p->dropping = actions & SD_POLICY_DROP;
 	/* even if no place is free: the writers' chunks may be safe now */
-	return p->held ? todo | SD_POLICY_RELEASE : todo;
+	return p->held ? actions | SD_POLICY_RELEASE : actions;
 }
 
 unsigned int sd_policy_set_low_water(struct sd_policy *p, u64 low_water, u64 free)
@@ -166,11 +166,11 @@ unsigned int sd_policy_set_low_water(struct sd_policy *p, u64 low_water, u64 fre
 
 unsigned int sd_policy_set_hold(struct sd_policy *p, u32 hold_ms, u64 now)
 {
-	unsigned int todo;
+	unsigned int actions;
 
 	p->hold_ms = hold_ms;
-	todo = tick(p, now);
-	return todo | settle(p);
+	actions = tick(p, now);
+	return actions | settle(p);
 }
 
 unsigned int sd_policy_note(struct sd_policy *p)
@@ -181,11 +181,11 @@ unsigned int sd_policy_note(struct sd_policy *p)
 
 unsigned int sd_policy_dying(struct sd_policy *p)
 {
-	unsigned int todo = p->held ? SD_POLICY_RELEASE : 0;
+	unsigned int actions = p->held ? SD_POLICY_RELEASE : 0;
 
 	if (p->mode == SD_MODE_DYING)
-		return todo;
+		return actions;
 	p->mode = SD_MODE_DYING;
 	p->seq++;
-	return settle(p) | todo | SD_POLICY_EVENT;
+	return settle(p) | actions | SD_POLICY_EVENT;
 }

@@ -70,14 +70,14 @@ Verdict walk(const Step &step)
 
 	// from every state an end must be in reach
 	std::set<State> good(ends.begin(), ends.end());
-	std::vector<State> todo = ends;
-	while (!todo.empty()) {
-		State at = todo.back();
+	std::vector<State> waiting = ends;
+	while (!waiting.empty()) {
+		State at = waiting.back();
 
-		todo.pop_back();
+		waiting.pop_back();
 		for (const State &earlier : before[at])
 			if (good.insert(earlier).second)
-				todo.push_back(earlier);
+				waiting.push_back(earlier);
 	}
 	if (good.size() != seen.size())
 		verdict.complaint = "a state from which no end can be reached";

@@ -36,17 +36,17 @@ u64 ModelStore::now()
 
 // ---- the hold; all under the lock
 
-void ModelStore::act(unsigned int todo)
+void ModelStore::act(unsigned int actions)
 {
-	if (todo & SD_POLICY_RELEASE) {
+	if (actions & SD_POLICY_RELEASE) {
 		releases_++;
 		released_.notify_all();
 	}
-	if (todo & SD_POLICY_ARM) {
+	if (actions & SD_POLICY_ARM) {
 		timerSet_ = true;
 		timerAt_ = policy_.hold_end;
 	}
-	if (todo & SD_POLICY_DROP) {
+	if (actions & SD_POLICY_DROP) {
 		// whatever was told to the policy: this is what a drop is for
 		if (space_.free)
 			alarm_.complain("snapshots are to be dropped while places are free");

@@ -118,7 +118,7 @@ public:
 private:
 	SegmentRef takeLocked(u32 want);
 	SegmentRef at(sd_place_t place, u32 *part);
-	void act(unsigned int todo);
+	void act(unsigned int actions);
 	void spaceChanged(bool extended);
 	void give(u32 slot, u64 index, u32 count);
 	void drop(const SegmentRef &segment);

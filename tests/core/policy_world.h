@@ -77,11 +77,11 @@ private:
 
 		dropping_ = false;
 		free_ += nothingLeft ? 0 : h.below(3) * 5;
-		unsigned int todo = sd_policy_dropped(&p_, free_, nothingLeft);
-		RC_ASSERT(!!(todo & RELEASE) == (p_.held > 0));
+		unsigned int actions = sd_policy_dropped(&p_, free_, nothingLeft);
+		RC_ASSERT(!!(actions & RELEASE) == (p_.held > 0));
 		if (nothingLeft)
-			RC_ASSERT(!(todo & DROP));
-		act(todo & ~RELEASE, false);
+			RC_ASSERT(!(actions & DROP));
+		act(actions & ~RELEASE, false);
 		// without snapshots all chunks are safe: the released go on
 		while (nothingLeft && p_.held)
 			act(sd_policy_unheld(&p_, now_), false);
@@ -109,25 +109,25 @@ private:
 		}
 	}
 
-	void act(unsigned int todo, bool noted)
+	void act(unsigned int actions, bool noted)
 	{
 		bool changed = p_.mode != mode_ || p_.low != low_;
 
-		RC_ASSERT(!!(todo & EVENT) == (changed || noted));
+		RC_ASSERT(!!(actions & EVENT) == (changed || noted));
 		RC_ASSERT((p_.seq > seq_) == (changed || noted));
 		seq_ = p_.seq;
 		mode_ = p_.mode;
 		low_ = p_.low;
-		if (todo & ARM)
+		if (actions & ARM)
 			timer_ = p_.hold_end;
-		if (todo & DROP) {
+		if (actions & DROP) {
 			RC_ASSERT(!dropping_);
 			RC_ASSERT(p_.held > 0 && !free_);
 			dropping_ = true;
 			// not before the hold of this shortage has passed
 			RC_ASSERT(shortage_ && now_ >= *shortage_ + holdMs_);
 		}
-		if (todo & RELEASE)
+		if (actions & RELEASE)
 			RC_ASSERT(p_.held > 0 && free_);
 		// a timer for the past fires now
 		if (timer_ && *timer_ <= now_)

@@ -59,9 +59,9 @@ static void segment_init(struct sd_segment *seg, struct sd_store *s, const struc
 	INIT_DELAYED_WORK(&seg->work, segment_work);
 }
 
-static void segment_destroy(struct sd_segment *seg)
+static void segment_destroy(struct sd_segment *seg, u32 pages)
 {
-	free_pages_of(seg->pages, nr_pages(seg, seg->parts_max));
+	free_pages_of(seg->pages, pages);
 	kvfree(seg->pages);
 	kvfree(seg);
 }
@@ -91,10 +91,8 @@ int sd_spare_init(struct sd_store *s)
 
 void sd_spare_exit(struct sd_store *s)
 {
-	if (!s->spare)
-		return;
-	s->spare->parts_max = SD_PIECE_SECTORS >> s->chunk_shift; /* whatever it was last */
-	segment_destroy(s->spare);
+	if (s->spare)
+		segment_destroy(s->spare, SD_PIECE_PAGES);
 }
 
 static void segment_free(struct kref *ref)
@@ -103,7 +101,7 @@ static void segment_free(struct kref *ref)
 	struct sd_store *s = seg->store;
 
 	if (seg != s->spare) {
-		segment_destroy(seg);
+		segment_destroy(seg, nr_pages(seg, seg->parts_max));
 		return;
 	}
 	write_seqlock(&s->lock);

@@ -8,6 +8,7 @@
 #include "util/clock.h"
 #include "util/fd.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <mutex>
@@ -105,9 +106,52 @@ struct Bus::Shown
 	std::unique_ptr<sdbus::IProxy> bus;
 	std::unique_ptr<BusAuthority> authority;
 	std::unique_ptr<ManagerObject> manager;
-	std::map<std::string, std::unique_ptr<StoreObject>> stores;
+	using Stores = std::map<std::string, std::unique_ptr<StoreObject>>;
+
+	Stores stores;
+	Stores leaving;	     // are gone, but a call of theirs is not yet answered
 	std::string refusal; // why we do not have the name
+
+	void show(const StorePicture &picture, Requests &requests);
+	void keepOnly(const std::vector<StorePicture> &pictures, const Requests &requests);
+	void letGo(const Requests &requests);
 };
+
+void Bus::Shown::show(const StorePicture &picture, Requests &requests)
+{
+	if (auto known = stores.find(picture.name); known != stores.end()) {
+		known->second->update(picture);
+	} else if (auto back = leaving.extract(picture.name)) {
+		back.mapped()->comeBack(picture);
+		stores.insert(std::move(back));
+	} else {
+		stores[picture.name] =
+			std::make_unique<StoreObject>(*connection, picture, requests);
+	}
+}
+
+void Bus::Shown::keepOnly(const std::vector<StorePicture> &pictures, const Requests &requests)
+{
+	const auto isThere = [&](const std::string &name) {
+		return std::ranges::any_of(pictures, [&](const StorePicture &picture) {
+			return picture.name == name;
+		});
+	};
+	for (auto next = stores.begin(); next != stores.end();) {
+		const auto one = next++;
+		if (isThere(one->first))
+			continue;
+		auto gone = stores.extract(one);
+		if (!requests.isAbout(gone.key()))
+			continue;
+		leaving.insert(std::move(gone)).position->second->leave();
+	}
+}
+
+void Bus::Shown::letGo(const Requests &requests)
+{
+	std::erase_if(leaving, [&](const auto &one) { return !requests.isAbout(one.first); });
+}
 
 Bus::Bus(std::string address, const Parts &parts) : address_(std::move(address)), parts_(parts)
 {
@@ -179,7 +223,7 @@ void Bus::finishConnecting(int64_t nowNs)
 		std::make_unique<ManagerObject>(*shown_->connection, picture_->manager,
 						parts_.events, parts_.extensions, parts_.requests);
 	for (const StorePicture &store : picture_->stores)
-		shown_->stores[store.name] = makeStore(store);
+		shown_->show(store, parts_.requests);
 
 	// The name comes last, so that whoever sees it finds everything in place; and
 	// without waiting for the answer.
@@ -198,11 +242,6 @@ void Bus::finishConnecting(int64_t nowNs)
 	parts_.notices.right("D-Bus");
 }
 
-std::unique_ptr<StoreObject> Bus::makeStore(const StorePicture &picture)
-{
-	return std::make_unique<StoreObject>(*shown_->connection, picture, parts_.requests);
-}
-
 void Bus::process(int64_t nowNs)
 {
 	if (connector_ && connector_->finished && picture_) {
@@ -217,6 +256,8 @@ void Bus::process(int64_t nowNs)
 			startConnecting();
 		return;
 	}
+	// Before the next message: nobody who has an answer finds what is gone.
+	shown_->letGo(parts_.requests);
 	processing_ = true;
 	try {
 		// So many at a time: whoever floods the bus holds up no store.  What is left
@@ -258,18 +299,9 @@ void Bus::publish(const Picture &picture)
 		return;
 	try {
 		shown_->manager->update(picture.manager);
-		std::map<std::string, std::unique_ptr<StoreObject>> stores;
-		for (const StorePicture &store : picture.stores) {
-			auto known = shown_->stores.extract(store.name);
-			if (known) {
-				known.mapped()->update(store);
-				stores.insert(std::move(known));
-			} else {
-				stores[store.name] = makeStore(store);
-			}
-		}
-		// Those that are no longer there say so when they go.
-		shown_->stores = std::move(stores);
+		shown_->keepOnly(picture.stores, parts_.requests);
+		for (const StorePicture &store : picture.stores)
+			shown_->show(store, parts_.requests);
 	} catch (const sdbus::Error &error) {
 		lose(error.getMessage(), SystemClock().monotonicNs());
 	}

@@ -24,8 +24,6 @@ namespace snapdiff::daemon {
 
 constexpr const char *busName = "org.snapdiff1";
 
-class StoreObject;
-
 class Bus
 {
 public:
@@ -72,7 +70,6 @@ private:
 
 	void startConnecting();
 	void finishConnecting(int64_t nowNs);
-	std::unique_ptr<StoreObject> makeStore(const StorePicture &picture);
 	void lose(const std::string &why, int64_t nowNs);
 
 	std::string address_;

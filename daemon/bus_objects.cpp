@@ -190,11 +190,22 @@ StoreObject::StoreObject(sdbus::IConnection &connection, const StorePicture &pic
 StoreObject::~StoreObject()
 {
 	try {
-		emitInterfacesRemovedSignal({Store_adaptor::INTERFACE_NAME});
+		leave();
 	} catch (const sdbus::Error &) {
 		// Nobody is there to hear it: the connection is lost.
 	}
 	unregisterAdaptor();
+}
+
+void StoreObject::leave()
+{
+	emitInterfacesRemovedSignal({Store_adaptor::INTERFACE_NAME});
+}
+
+void StoreObject::comeBack(const StorePicture &picture)
+{
+	picture_ = picture;
+	emitInterfacesAddedSignal({Store_adaptor::INTERFACE_NAME});
 }
 
 void StoreObject::update(const StorePicture &picture)

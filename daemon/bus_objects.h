@@ -85,10 +85,17 @@ public:
 	StoreObject(sdbus::IConnection &connection, const StorePicture &picture,
 		    Requests &requests);
 
-	// Tells the object manager's listeners.
+	// Tells the object manager's listeners, as leave() does.
 	~StoreObject();
 
 	void update(const StorePicture &picture);
+
+	// Says that the store is gone though the object stays, as it must while a call of
+	// it is unanswered: the answer is checked against what the object declares.  It
+	// says so again when it goes, for those who asked what there is in between.  And
+	// that a store of this name is there again.
+	void leave();
+	void comeBack(const StorePicture &picture);
 
 private:
 	using RangeStruct = sdbus::Struct<std::string, std::string, uint64_t, uint64_t, uint32_t,

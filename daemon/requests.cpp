@@ -120,6 +120,11 @@ std::optional<Error> Requests::overLimit(const Request &request) const
 	return std::nullopt;
 }
 
+bool Requests::isAbout(const std::string &store) const
+{
+	return count([&](const Request &r) { return r.answer && r.operation.store == store; }) != 0;
+}
+
 void Requests::submit(const Caller &caller, Operation operation, Answer answer)
 {
 	if (closed_ || !authority_ || caller.name.empty()) {

@@ -98,6 +98,10 @@ public:
 	void close();
 
 	bool idle() const { return !running_; }
+
+	// True while somebody waits for the answer to what concerns this store.
+	bool isAbout(const std::string &store) const;
+
 	size_t size() const { return list_.size(); }
 
 private:

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <memory>
 
 #include <unistd.h>
@@ -112,6 +113,13 @@ protected:
 		EXPECT_TRUE(worker.started.empty());
 		EXPECT_EQ(requests.size(), 0U);
 	}
+	bool knowsStore()
+	{
+		const auto reply = user->call(false, storeObject, "org.freedesktop.DBus.Properties",
+					      "Get", "ss", storeInterface, "Name");
+		EXPECT_TRUE(runUntil([&] { return reply->done; }));
+		return reply->good();
+	}
 	void finish(Outcome outcome = {})
 	{
 		worker.finish(std::move(outcome));
@@ -131,7 +139,11 @@ protected:
 				   outcome.ranges.push_back({"vg0/snapdiff.1", 8192, false});
 				   return outcome;
 			   },
-			   [] {}}};
+			   [this] {
+				   if (beforeAnswer)
+					   beforeAnswer();
+			   }}};
+	std::function<void()> beforeAnswer;
 	std::unique_ptr<Bus> bus;
 	std::unique_ptr<FakePolkit> polkit;
 	std::unique_ptr<BusClient> user;
@@ -305,6 +317,47 @@ TEST_F(BusMethods, WhatFailedIsAnErrorWithItsKindAndTheNextStep)
 		EXPECT_EQ(wordOf(*reply), name);
 		EXPECT_EQ(reply->errorText, "take monday: the store ?? is full. Extend it.");
 	}
+}
+
+// As the daemon does it: the store is not shown any more before the answer is sent.
+TEST_F(BusMethods, WhoHasAStoreRemovedIsAnsweredWhenItIsGone)
+{
+	polkitSays(FakePolkit::Mood::Yes);
+	const auto reply = user->call(false, storeObject, storeInterface, "Remove", "a{sv}", 0);
+	ASSERT_TRUE(runUntil([&] { return worker.started.size() == 1; }));
+	ASSERT_TRUE(knowsStore());
+	beforeAnswer = [&] {
+		Picture picture = makePicture();
+		picture.stores.clear();
+		bus->publish(picture);
+	};
+	Outcome outcome;
+	outcome.names = {"vg0-home"};
+	finish(outcome);
+	ASSERT_TRUE(runUntil([&] { return reply->done; }));
+	EXPECT_TRUE(reply->good()) << reply->errorName << ": " << reply->errorText;
+	EXPECT_EQ(reply->signature(), "as");
+	EXPECT_FALSE(knowsStore());
+}
+
+TEST_F(BusMethods, AStoreThatComesBackWhileItsRemovalWaitsIsThere)
+{
+	polkitSays(FakePolkit::Mood::Yes);
+	const auto first = user->call(false, storeObject, storeInterface, "Remove", "a{sv}", 0);
+	const auto second = user->call(false, storeObject, storeInterface, "Remove", "a{sv}", 0);
+	ASSERT_TRUE(runUntil([&] { return requests.size() == 2 && !worker.started.empty(); }));
+	Picture empty = makePicture();
+	empty.stores.clear();
+	bus->publish(empty);
+	settle();
+	bus->publish(makePicture());
+	EXPECT_TRUE(knowsStore());
+	finish();
+	ASSERT_EQ(worker.started.size(), 2U);
+	finish();
+	ASSERT_TRUE(runUntil([&] { return first->done && second->done; }));
+	EXPECT_TRUE(first->good() && second->good());
+	EXPECT_TRUE(knowsStore());
 }
 
 // Calls with arguments that are right, and what must become of them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "decode.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -275,6 +276,10 @@ Store decodeStore(const QVariantMap &properties)
 	store.reserve = number("ReserveSectors");
 	store.carvable = number("CarvableSectors");
 	store.fillRate = knownRate(properties.value(QStringLiteral("FillRateShort")).toDouble());
+	/* A burst or a trend, whichever is worse; nothing is less than a rate of 0. */
+	store.expectedRate =
+		std::max(store.fillRate,
+			 knownRate(properties.value(QStringLiteral("FillRateLong")).toDouble()));
 	store.secondsToFull = duration("SecondsToFull");
 	store.secondsToExhaustion = duration("SecondsToExhaustion");
 	store.worstCase = number("WorstCase");

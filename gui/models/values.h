@@ -106,8 +106,9 @@ struct Store
 	quint64 reserve = 0;
 	quint64 carvable = 0;
 
-	/* Sectors per second. */
+	/* Sectors per second: at the moment, and what the times below are reckoned with. */
 	std::optional<quint64> fillRate;
+	std::optional<quint64> expectedRate;
 	std::optional<quint64> secondsToFull;
 	std::optional<quint64> secondsToExhaustion;
 	/* What all first writes still to come could take, and whether there is enough for that. */

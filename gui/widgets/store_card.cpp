@@ -187,12 +187,12 @@ void StoreCard::showFigures(const Store &store)
 	if (invalid > 0)
 		snapshots += tr(" (%1 invalid)").arg(format::number(invalid));
 
-	figures_[Rate]->setText(store.fillRate ? format::rate(*store.fillRate)
-					       : tr("not known yet"));
+	figures_[Rate]->setText(store.expectedRate ? format::rate(*store.expectedRate)
+						   : tr("not known yet"));
 	const auto time = [&store](const std::optional<quint64> &seconds) {
 		if (seconds)
 			return format::duration(*seconds);
-		return store.fillRate ? tr("not filling") : tr("not known yet");
+		return store.expectedRate ? tr("not filling") : tr("not known yet");
 	};
 	figures_[TimeToFull]->setText(time(store.secondsToFull));
 	figures_[TimeToExhaustion]->setText(time(store.secondsToExhaustion));

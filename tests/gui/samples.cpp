@@ -173,6 +173,7 @@ Monitor calm()
 	};
 	sumUp(store);
 	store.fillRate = 0;
+	store.expectedRate = 0;
 	store.worstCase = home.worstCase + db.worstCase;
 	store.cannotOverflow = true;
 	store.extensions = 3;
@@ -199,8 +200,9 @@ Monitor growing()
 	store.level = Level::Low;
 	store.severity = Severity::Warning;
 	store.reason = QStringLiteral("free space is at the low-water mark");
-	store.fillRate = 25 * MiB / 2;
-	store.secondsToFull = store.free / *store.fillRate;
+	store.fillRate = 25 * MiB / 4;
+	store.expectedRate = 25 * MiB / 2;
+	store.secondsToFull = store.free / *store.expectedRate;
 	store.secondsToExhaustion = 108;
 	store.worstCase = 1700 * MiB;
 	store.cannotOverflow = false;
@@ -314,6 +316,7 @@ Monitor extreme()
 	store.worstCase = huge;
 	store.secondsToFull = 9'000'000'000'000;
 	store.fillRate = 1;
+	store.expectedRate = 1;
 	store.reason = QStringLiteral("\u05d0\u05d1\u05d2 <b>not bold</b> %1 e\u0301");
 	store.severity = Severity::Notice;
 	monitor.carvable = huge;

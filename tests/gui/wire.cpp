@@ -175,7 +175,9 @@ QVariantMap managerProperties(const Monitor &monitor)
 
 QVariantMap storeProperties(const Store &store)
 {
-	const auto rate = store.fillRate ? static_cast<double>(*store.fillRate) : -1.0;
+	const auto rate = [](const std::optional<quint64> &known) {
+		return known ? static_cast<double>(*known) : -1.0;
+	};
 
 	return {
 		{QStringLiteral("Name"), store.name},
@@ -193,8 +195,8 @@ QVariantMap storeProperties(const Store &store)
 		{QStringLiteral("Held"), static_cast<T>(store.heldWrites)},
 		{QStringLiteral("HeldMs"), static_cast<T>(store.heldMs)},
 		{QStringLiteral("HeldTotal"), static_cast<T>(store.heldTotal.value_or(0))},
-		{QStringLiteral("FillRateShort"), rate},
-		{QStringLiteral("FillRateLong"), rate},
+		{QStringLiteral("FillRateShort"), rate(store.fillRate)},
+		{QStringLiteral("FillRateLong"), rate(store.expectedRate)},
 		{QStringLiteral("SecondsToFull"), orMinusOne(store.secondsToFull)},
 		{QStringLiteral("SecondsToExhaustion"), orMinusOne(store.secondsToExhaustion)},
 		{QStringLiteral("WorstCase"), static_cast<T>(store.worstCase)},

@@ -185,16 +185,21 @@ bool Life::reloadImage(Random &dice)
 	std::string table;
 	int error = dm_.read(image.device.name, DmControl::Text::Table, table);
 	const size_t old = table.find(" s", table.find(" snapdiff ") + 10);
+	bool loaded = false;
 	if (!error && old != std::string::npos) {
 		table.replace(old + 1, table.find(' ', old + 1) - old - 1, fork->name);
 		error = dm_.load(image.device.name, table);
+		loaded = !error;
 		error = error ? error : dm_.resume(image.device.name);
 	}
 	inner.lock();
-	if (!error)
+	// A table that was loaded may still be swapped in by whoever resumes the device next.
+	if (!loaded)
+		image.shown.pop_back();
+	else if (!error)
 		image.mayShow = image.shown.size() - 1;
 	image.reloading = false;
-	return !error;
+	return loaded && !error;
 }
 
 // ---- ranges and options ----------------------------------------------------

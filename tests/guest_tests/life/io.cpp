@@ -191,6 +191,13 @@ LifeImage &Life::someImage(Random &dice, bool writable)
 	return anyImage(dice);
 }
 
+void Life::ImageRead::addForks(const LifeImage &image, size_t from)
+{
+	for (size_t i = from; i < image.shown.size(); ++i)
+		if (std::ranges::find(forks, image.shown[i]) == forks.end())
+			forks.push_back(image.shown[i]);
+}
+
 bool Life::readImage(Random &dice)
 {
 	LifeImage &image = someImage(dice);
@@ -210,9 +217,7 @@ bool Life::readImage(Random &dice)
 	if (read.overlay)
 		read.overlay->noteHigh(read.written);
 	inner.lock();
-	for (size_t i = mayShow; i < image.shown.size(); ++i)
-		if (std::ranges::find(read.forks, image.shown[i]) == read.forks.end())
-			read.forks.push_back(image.shown[i]);
+	read.addForks(image, mayShow);
 	inner.unlock();
 	read.mustFail = invalid && read.forks.size() == 1;
 	judgeImageRead(read);
@@ -322,7 +327,7 @@ void Life::compareAll()
 		ImageRead read(all);
 		read.error = get(device.fd(), all, read.held);
 		read.origin = image->origin;
-		read.forks = {image->shown.back()};
+		read.addForks(*image, image->mayShow);
 		read.overlay = image->overlay;
 		if (read.overlay) {
 			read.overlay->noteLow(read.written);

@@ -165,6 +165,9 @@ private:
 		{
 		}
 
+		// What the image has shown, from this one on.
+		void addForks(const LifeImage &image, size_t from);
+
 		Stretch at;
 		Buffer held;
 		int error = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The daemon, its libraries, lvm and /etc/lvm on a file system whose origin holds its writers: who
 // needs one of them may read it, and must not need to write a byte there.
-#include "harness/block_device.h"
 #include "harness/disk.h"
+#include "support/busy_process.h"
 #include "support/daemon_process.h"
 #include "support/stack.h"
 
@@ -13,7 +13,6 @@
 #include <sstream>
 
 #include <fcntl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace snapdiff::lab {
@@ -82,38 +81,17 @@ private:
 	}
 };
 
-// Somebody who fills the file system for as long as it goes on.
-class Writer
+// Fills the file system for as long as it goes on.
+void fillTheRoot()
 {
-public:
-	Writer() : pid_(fork())
-	{
-		if (pid_ == 0)
-			fill();
-	}
-	// It ends only when nothing holds it: the daemon must be there still.
-	~Writer()
-	{
-		kill(pid_, SIGKILL);
-		waitpid(pid_, nullptr, 0);
-	}
-	Writer(const Writer &) = delete;
-	Writer &operator=(const Writer &) = delete;
-
-private:
-	[[noreturn]] static void fill()
-	{
-		const int fd = open((HeldRoot::writable + "/tmp/filling").c_str(),
-				    O_WRONLY | O_CREAT | O_TRUNC | O_SYNC, 0600);
-		const std::string piece(256 * 1024, 'x');
-		for (int i = 0; i < 400 && fd >= 0; i++)
-			if (write(fd, piece.data(), piece.size()) < 0)
-				_exit(1);
-		_exit(0);
-	}
-
-	pid_t pid_;
-};
+	const int fd = open((HeldRoot::writable + "/tmp/filling").c_str(),
+			    O_WRONLY | O_CREAT | O_TRUNC | O_SYNC, 0600);
+	const std::string piece(256 * 1024, 'x');
+	for (int i = 0; i < 400 && fd >= 0; i++)
+		if (write(fd, piece.data(), piece.size()) < 0)
+			_exit(1);
+	_exit(0);
+}
 
 class TheHeldRoot : public testing::Test
 {
@@ -172,7 +150,7 @@ TEST_F(TheHeldRoot, TheReserveIsGivenWhileItsOriginHolds)
 	daemon.send(SIGSTOP);
 	store.take("s");
 	{
-		const Writer writer;
+		const BusyProcess writer(fillTheRoot);
 		holdAll();
 		daemon.send(SIGCONT);
 		expectGoesOn(5000);
@@ -184,7 +162,7 @@ TEST_F(TheHeldRoot, ADaemonThatIsStartedThenCarvesAndGives)
 {
 	store.take("s");
 	{
-		const Writer writer;
+		const BusyProcess writer(fillTheRoot);
 		holdAll();
 		daemon.start();
 		expectGoesOn(40000);

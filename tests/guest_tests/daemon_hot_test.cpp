@@ -3,6 +3,7 @@
 // whether it allocates, and how long it takes when the processors are busy and the machine swaps.
 #include "harness/block_device.h"
 #include "harness/disk.h"
+#include "support/busy_process.h"
 #include "support/daemon_process.h"
 #include "support/hot_watch.h"
 #include "support/stack.h"
@@ -24,7 +25,6 @@
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -44,30 +44,6 @@ int64_t monotonicNs()
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
-
-// A process that does something until its scope ends.
-class Load
-{
-public:
-	template<class Work>
-	explicit Load(Work work) : pid_(fork())
-	{
-		if (pid_ != 0)
-			return;
-		for (;;)
-			work();
-	}
-	~Load()
-	{
-		kill(pid_, SIGKILL);
-		waitpid(pid_, nullptr, 0);
-	}
-	Load(const Load &) = delete;
-	Load &operator=(const Load &) = delete;
-
-private:
-	pid_t pid_;
-};
 
 void spin()
 {
@@ -106,7 +82,7 @@ public:
 		if (swapon(disk_.path().c_str(), 0) < 0)
 			ADD_FAILURE() << "cannot swap to " << disk_.path();
 		const uint64_t available = bytesOf("/proc/meminfo", "MemAvailable");
-		hog_ = std::make_unique<Load>(
+		hog_ = std::make_unique<BusyProcess>(
 			[available] { touchAtRandom(available - moving + missing, moving); });
 		for (int i = 0; i < 6000 && swappedInPages() < 1000; i++)
 			usleep(10'000);
@@ -146,7 +122,7 @@ private:
 	}
 
 	Disk disk_;
-	std::unique_ptr<Load> hog_;
+	std::unique_ptr<BusyProcess> hog_;
 };
 
 // Major faults of one thread so far: it had to wait for a page from a disk.
@@ -333,16 +309,16 @@ TEST_F(TheHotPath, AllocatesNothingAndIsQuickWhenTheProcessorsAreBusyAndTheMachi
 	print("idle", answers(ranges));
 	giveBack();
 	{
-		const Load one(spin);
-		const Load two(spin);
+		const BusyProcess one(spin);
+		const BusyProcess two(spin);
 		startDaemon();
 		print("both processors busy", answers(ranges));
 		giveBack();
 	}
 	{
 		startDaemon();
-		const Load one(spin);
-		const Load two(spin);
+		const BusyProcess one(spin);
+		const BusyProcess two(spin);
 		const Swapping swapping;
 		const uint64_t faults = majorFaults(daemon.pid());
 		const uint64_t swapped = swappedInPages();

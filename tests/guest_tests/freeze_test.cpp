@@ -160,6 +160,11 @@ public:
 			_exit(take(store, snapshot) ? 0 : 1);
 	}
 	pid_t pid() const { return pid_; }
+	bool succeeds() const
+	{
+		int status = 0;
+		return waitpid(pid_, &status, 0) == pid_ && status == 0;
+	}
 
 	// The watchdog and the one that freezes, in this order, as far as they are there.
 	std::vector<pid_t> children() const
@@ -253,6 +258,38 @@ TEST_F(Freezing, NothingStaysFrozenWhoeverIsKilledAndWhenever)
 		    killed[0], killed[1], killed[2], longest);
 	EXPECT_GT(std::min({killed[0], killed[1], killed[2]}), 0);
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+// Whoever cannot tell whether a snapshot is his own leaves it alone.
+TEST_F(Freezing, SomebodyElsesSnapshotOfThatNameStaysWhenWhoFrozeIsKilled)
+{
+	const ExpectKernelLog refused(refusedMessage);
+	Random random;
+	int times = 0;
+
+	std::printf("seed %lu\n", static_cast<unsigned long>(runSeed()));
+	for (int i = 0; i < 100 && times < 5 && !HasFailure(); i++) {
+		const std::string snapshot = "e" + std::to_string(i);
+		const TakingProcess taking(store.device().name(), snapshot);
+		for (int wait = 0; wait < 50000 && taking.children().size() < 2; wait++)
+			usleep(100);
+		usleep(static_cast<useconds_t>(random.below(3000)));
+		const std::vector<pid_t> children = taking.children();
+		if (children.size() < 2) {
+			(void)taking.succeeds();
+			continue;
+		}
+		kill(children[1], SIGSTOP);
+		// Refused if his is there already: the next one is stopped earlier.
+		const bool ours = store.send("take " + snapshot + " 5000 *").ok();
+		kill(children[1], SIGKILL);
+		const bool done = taking.succeeds();
+		EXPECT_FALSE(ours && done) << snapshot;
+		EXPECT_TRUE(store.status().hasSnapshot(snapshot)) << snapshot << ", ours: " << ours;
+		times += ours ? 1 : 0;
+		store.drop(snapshot);
+	}
+	EXPECT_EQ(times, 5);
 }
 
 bool isFreeze(const SystemCall &call)

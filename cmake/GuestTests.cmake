@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # snapdiff_add_guest_test(): GoogleTest programs that run inside a guest with the kernel module.
 #
-# One ctest entry per kernel series boots the guest and runs all programs; every case is an entry
-# of its own that only reads its verdict out of the XML left behind (tests/guest/verdict).
+# One ctest entry per kernel series and kind boots a guest and runs all programs of that kind; every
+# case is an entry of its own that only reads its verdict out of the XML left behind
+# (tests/guest/verdict). Kinds: "plain", and "udev", whose programs need LVM and so udevd. Two boots
+# are two things that ctest does at a time.
 
 set_property(GLOBAL PROPERTY snapdiff_guest_disks 5)
 set(snapdiff_verdict ${PROJECT_SOURCE_DIR}/tests/guest/verdict)
@@ -15,8 +17,13 @@ set(snapdiff_own_kernels_slowness 4)
 option(SNAPDIFF_LONG_GUEST_TESTS "Guest tests that are too long for every ./check" OFF)
 option(SNAPDIFF_ALL_ON_DEBUG_KERNEL "All guest tests on the debug kernel, not only chosen ones" OFF)
 
-function(snapdiff_guest_results_folder kernel variable)
-	set(${variable} ${PROJECT_BINARY_DIR}/guest-results/${kernel} PARENT_SCOPE)
+function(snapdiff_guest_results_folder kernel kind variable)
+	set(${variable} ${PROJECT_BINARY_DIR}/guest-results/${kernel}-${kind} PARENT_SCOPE)
+endfunction()
+
+# The list of the programs of a kind.
+function(snapdiff_guest_programs_file kernel kind variable)
+	set(${variable} ${PROJECT_BINARY_DIR}/guest-programs-${kernel}-${kind} PARENT_SCOPE)
 endfunction()
 
 # "guest." for the first series, "guest-6.12." for others, "debug." for a kernel of our own.
@@ -45,14 +52,14 @@ function(snapdiff_list_guest_program kernel kind timeout file)
 	if(kernel IN_LIST snapdiff_own_kernels)
 		math(EXPR timeout "${timeout} * ${snapdiff_own_kernels_slowness}")
 	endif()
-	set_property(GLOBAL APPEND PROPERTY snapdiff_guest_programs_${kernel}
-		"${kind} ${timeout} ${file}")
-	get_property(seconds GLOBAL PROPERTY snapdiff_guest_seconds_${kernel})
+	set_property(GLOBAL APPEND PROPERTY snapdiff_guest_programs_${kernel}_${kind}
+		"${timeout} ${file}")
+	get_property(seconds GLOBAL PROPERTY snapdiff_guest_seconds_${kernel}_${kind})
 	if(NOT seconds)
 		set(seconds 90)
 	endif()
 	math(EXPR seconds "${seconds} + ${timeout}")
-	set_property(GLOBAL PROPERTY snapdiff_guest_seconds_${kernel} ${seconds})
+	set_property(GLOBAL PROPERTY snapdiff_guest_seconds_${kernel}_${kind} ${seconds})
 endfunction()
 
 # snapdiff_add_guest_test(NAME
@@ -86,7 +93,7 @@ function(snapdiff_add_guest_test name)
 		   (kernel STREQUAL debug AND SNAPDIFF_ALL_ON_DEBUG_KERNEL))
 			continue()
 		endif()
-		snapdiff_guest_results_folder(${kernel} results)
+		snapdiff_guest_results_folder(${kernel} ${kind} results)
 		snapdiff_guest_prefix(${kernel} prefix)
 		snapdiff_guest_label(${kernel} label)
 		gtest_discover_tests(${name}
@@ -95,7 +102,7 @@ function(snapdiff_add_guest_test name)
 			EXTRA_ARGS --lab-results=${results}
 			NO_PRETTY_VALUES
 			DISCOVERY_TIMEOUT 60
-			PROPERTIES LABELS ${label} TIMEOUT 60 FIXTURES_REQUIRED guest_${kernel})
+			PROPERTIES LABELS ${label} TIMEOUT 60 FIXTURES_REQUIRED guest_${kernel}_${kind})
 		snapdiff_list_guest_program(${kernel} ${kind} ${arg_TIMEOUT} $<TARGET_FILE:${name}>)
 	endforeach()
 
@@ -128,31 +135,32 @@ function(snapdiff_add_own_guest_test name)
 		COST 500)
 endfunction()
 
-# Writes the list of the kernel's programs, adds the entries that boot and judge the run.
-function(snapdiff_add_guest_run kernel)
-	get_property(programs GLOBAL PROPERTY snapdiff_guest_programs_${kernel})
+# Writes the list of the kernel's programs of a kind, adds the entries that boot and judge the run.
+function(snapdiff_add_guest_run kernel kind)
+	get_property(programs GLOBAL PROPERTY snapdiff_guest_programs_${kernel}_${kind})
 	get_property(disks GLOBAL PROPERTY snapdiff_guest_disks)
-	get_property(seconds GLOBAL PROPERTY snapdiff_guest_seconds_${kernel})
+	get_property(seconds GLOBAL PROPERTY snapdiff_guest_seconds_${kernel}_${kind})
 	if(NOT programs)
 		return()
 	endif()
 	list(JOIN programs "\n" lines)
-	set(list ${PROJECT_BINARY_DIR}/guest-programs-${kernel})
+	snapdiff_guest_programs_file(${kernel} ${kind} list)
 	file(GENERATE OUTPUT ${list} CONTENT "${lines}\n")
 
 	# The guest keeps its own time, ten times as long for ./check --full; this is a last resort.
 	math(EXPR ctest_seconds "10 * ${seconds} + 60")
-	snapdiff_guest_results_folder(${kernel} results)
+	snapdiff_guest_results_folder(${kernel} ${kind} results)
 	snapdiff_guest_prefix(${kernel} prefix)
 	snapdiff_guest_label(${kernel} label)
-	add_test(NAME ${prefix}boot COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/run-tests
-		${kernel} ${PROJECT_BINARY_DIR} ${results} ${disks} ${seconds} ${list})
-	set_tests_properties(${prefix}boot PROPERTIES LABELS ${label}
-		FIXTURES_SETUP guest_${kernel} TIMEOUT ${ctest_seconds} COST ${snapdiff_boot_cost})
-	add_test(NAME ${prefix}run_ends_well_with_a_clean_kernel_log
+	add_test(NAME ${prefix}${kind}_boot COMMAND ${PROJECT_SOURCE_DIR}/tests/guest/run-tests
+		${kernel} ${kind} ${PROJECT_BINARY_DIR} ${results} ${disks} ${seconds} ${list})
+	set_tests_properties(${prefix}${kind}_boot PROPERTIES LABELS ${label}
+		FIXTURES_SETUP guest_${kernel}_${kind} TIMEOUT ${ctest_seconds}
+		COST ${snapdiff_boot_cost})
+	add_test(NAME ${prefix}${kind}_run_ends_well_with_a_clean_kernel_log
 		COMMAND ${snapdiff_verdict} --whole-run ${results})
-	set_tests_properties(${prefix}run_ends_well_with_a_clean_kernel_log PROPERTIES
-		LABELS ${label} FIXTURES_REQUIRED guest_${kernel})
+	set_tests_properties(${prefix}${kind}_run_ends_well_with_a_clean_kernel_log PROPERTIES
+		LABELS ${label} FIXTURES_REQUIRED guest_${kernel}_${kind})
 endfunction()
 
 # snapdiff_add_machine_test(SCRIPT NAME): a script that starts and ends guests itself, with the
@@ -168,10 +176,11 @@ endfunction()
 # To be called when all guest tests are known.
 function(snapdiff_finish_guest_tests)
 	foreach(kernel IN LISTS SNAPDIFF_GUEST_KERNELS)
-		snapdiff_add_guest_run(${kernel})
+		snapdiff_add_guest_run(${kernel} plain)
+		snapdiff_add_guest_run(${kernel} udev)
 	endforeach()
 	list(GET SNAPDIFF_GUEST_KERNELS 0 kernel)
-	get_property(programs GLOBAL PROPERTY snapdiff_guest_programs_${kernel})
+	get_property(programs GLOBAL PROPERTY snapdiff_guest_programs_${kernel}_plain)
 	if(programs)
 		snapdiff_add_mutants()
 	endif()
@@ -183,13 +192,13 @@ endfunction()
 function(snapdiff_add_mutants)
 	list(GET SNAPDIFF_GUEST_KERNELS 0 kernel)
 	get_property(disks GLOBAL PROPERTY snapdiff_guest_disks)
-	set(list ${PROJECT_BINARY_DIR}/guest-programs-${kernel})
+	snapdiff_guest_programs_file(${kernel} plain list)
 	set(results ${PROJECT_BINARY_DIR}/guest-results/mutants)
-	file(GLOB mutants CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/guest/mutants/*.mutant)
+	set(folder ${PROJECT_SOURCE_DIR}/tests/guest/mutants)
+	file(GLOB mutants CONFIGURE_DEPENDS ${folder}/*.mutant)
 	add_custom_target(mutants
 		COMMAND ${PROJECT_SOURCE_DIR}/scripts/build-mutants ${kernel}
-			${PROJECT_SOURCE_DIR}/tests/guest/mutants
-			${PROJECT_BINARY_DIR}/mutants/${kernel}
+			${folder} ${PROJECT_BINARY_DIR}/mutants/${kernel}
 		COMMENT "Kernel modules with defects"
 		USES_TERMINAL
 		VERBATIM)

@@ -65,17 +65,27 @@ safety_join()
 		END { print substr(all, 2) }' "$safety_tests"
 }
 
+# verdicts_of PART: regular expressions, a "|" before each, for the entries that judge the guest runs
+# of a safety test as a whole: of each kind of guest that has one of its programs.
+verdicts_of()
+{
+	local build kind programs
+	programs=$(safety_field "$1" 3)
+	[ "$programs" != - ] || return 0
+	for kind in plain udev; do
+		grep -qE "/(${programs//,/|})\$" "$project"/build/dev/guest-programs-*-$kind || continue
+		for build in $(builds_of "$1"); do
+			printf '|^%s\.%s_run_ends_well' "$build" "$kind"
+		done
+	done
+}
+
 # ctest's words that choose the tests of a part, into $select.
 select_tests()
 {
-	local part=$1 build verdicts=
+	local part=$1
 	if is_safety "$part"; then
-		# A guest's run has verdicts of its own about the whole of it.
-		for build in $(builds_of "$part"); do
-			[ "$(safety_field "$part" 3)" = - ] ||
-				verdicts+="|^$build\\.run_ends_well"
-		done
-		select=(-R "$(safety_field "$part" 5)$verdicts")
+		select=(-R "$(safety_field "$part" 5)$(verdicts_of "$part")")
 	elif [ "$part" = guest-6.12 ]; then
 		select=(-R '^guest-6\.12\.')
 	elif contains "$part" "${builds[@]}"; then

@@ -187,7 +187,8 @@ function(snapdiff_finish_guest_tests)
 endfunction()
 
 # Modules with a defect on purpose (tests/guest/mutants): one boot for all, an entry for each, which
-# passes if the test that the mutant names fails with it.  By itself, because a race that a test has to
+# passes if the test that the mutant names fails with it; and modules with a handicap, whose test must
+# pass.  By itself, because a race that a test has to
 # win is lost more often beside others.
 function(snapdiff_add_mutants)
 	list(GET SNAPDIFF_GUEST_KERNELS 0 kernel)
@@ -196,6 +197,7 @@ function(snapdiff_add_mutants)
 	set(results ${PROJECT_BINARY_DIR}/guest-results/mutants)
 	set(folder ${PROJECT_SOURCE_DIR}/tests/guest/mutants)
 	file(GLOB mutants CONFIGURE_DEPENDS ${folder}/*.mutant)
+	file(GLOB handicaps CONFIGURE_DEPENDS ${folder}/*.handicap)
 	add_custom_target(mutants
 		COMMAND ${PROJECT_SOURCE_DIR}/scripts/build-mutants ${kernel}
 			${folder} ${PROJECT_BINARY_DIR}/mutants/${kernel}
@@ -206,11 +208,16 @@ function(snapdiff_add_mutants)
 		${kernel} ${PROJECT_BINARY_DIR} ${results} ${disks} ${list})
 	set_tests_properties(mutant.boot PROPERTIES LABELS guest FIXTURES_SETUP guest_mutants
 		TIMEOUT 1860 COST 600 RUN_SERIAL ON)
-	foreach(mutant IN LISTS mutants)
-		get_filename_component(name ${mutant} NAME_WE)
-		add_test(NAME mutant.${name}_is_found
-			COMMAND ${snapdiff_verdict} --mutant ${results} ${name})
-		set_tests_properties(mutant.${name}_is_found PROPERTIES LABELS guest
-			FIXTURES_REQUIRED guest_mutants)
+	foreach(file IN LISTS mutants handicaps)
+		get_filename_component(name ${file} NAME_WE)
+		if(file IN_LIST mutants)
+			set(test mutant.${name}_is_found)
+			set(word --mutant)
+		else()
+			set(test handicap.${name}_is_borne)
+			set(word --handicap)
+		endif()
+		add_test(NAME ${test} COMMAND ${snapdiff_verdict} ${word} ${results} ${name})
+		set_tests_properties(${test} PROPERTIES LABELS guest FIXTURES_REQUIRED guest_mutants)
 	endforeach()
 endfunction()

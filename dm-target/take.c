@@ -158,25 +158,9 @@ static int make_room(struct take *t, const char **why)
 	return find_levels(t, why);
 }
 
-/*
- * There is no place for the first copy that a new snapshot would need, though
- * perhaps nobody waits for one yet.  The answer may be old when it is given: a
- * copy needs no mutex.
- */
-static bool store_is_full(struct sd_store *s)
-{
-	bool full;
-
-	read_seqlock_excl(&s->lock);
-	full = s->policy.mode != SD_MODE_ACTIVE ||
-	       (!s->space.free && !s->open && !s->opening);
-	read_sequnlock_excl(&s->lock);
-	return full;
-}
-
 static int check_store(struct sd_store *s, const char *name, const char **why)
 {
-	bool exists;
+	bool exists, full;
 
 	mutex_lock(&s->snap_mutex);
 	exists = sd_snapshot_find(s, name) != NULL;
@@ -184,8 +168,11 @@ static int check_store(struct sd_store *s, const char *name, const char **why)
 	*why = "the store has a snapshot of this name";
 	if (exists)
 		return -EEXIST;
+	read_seqlock_excl(&s->lock);
+	full = s->policy.mode != SD_MODE_ACTIVE;
+	read_sequnlock_excl(&s->lock);
 	*why = "the store is full: extend it first";
-	return store_is_full(s) ? -ENOSPC : 0;
+	return full ? -ENOSPC : 0;
 }
 
 /* ---- the instant ------------------------------------------------------- */
@@ -233,10 +220,6 @@ static int open_layer(struct take *t, const char **why)
 	bool watched = true;
 	u32 i, done;
 
-	/* Other origins went on while the gates of these were drained. */
-	*why = "the store became full meanwhile: extend it first";
-	if (store_is_full(s))
-		return -ENOSPC;
 	mutex_lock(&s->snap_mutex);
 	snap->layer = s->last_layer + 1;
 	for (done = 0; done < snap->count && watched; done++) {

@@ -64,14 +64,12 @@ TEST(Ends, AReadThatWentToTheOriginFailsIfAWriterPassedTheEndedSnapshot)
 	ExpectKernelLog dropped(invalidSnapshot, Appearance::Must);
 	const Disk disk(0, originSectors);
 	DmDevice slow("slow", slowReads(disk));
-	// With a single place, in use, and without a hold a write drops the snapshot and passes.
-	const Disk place(1, chunk);
-	Store store({.chunk = chunk, .holdMs = 0}, {rangeWords(place)});
+	// Without a range and without a hold, the first write drops the snapshot and passes.
+	Store store({.chunk = chunk, .holdMs = 0}, {});
 	Origin origin(store, "a", slow.number(), 0, originSectors);
 	Volume data(origin.path(), originSectors, 1);
 	store.take("s1");
 	data.fork("s1");
-	ASSERT_EQ(data.write(originSectors - chunk, chunk), 0);
 	const Image image(store, "s1", origin);
 	ReadUnderWay read(image.path(), 64);
 	ASSERT_EQ(data.write(0, 512), 0);
@@ -91,11 +89,11 @@ TEST(Ends, AReadOfAPlaceFailsIfThePlaceWasUsedAgain)
 	Volume data(origin.path(), originSectors, 1);
 	store.take("s1");
 	data.fork("s1");
-	ASSERT_EQ(data.write(0, originSectors - chunk), 0);
+	ASSERT_EQ(data.write(0, originSectors), 0);
 	ASSERT_TRUE(store.waitUntilWritten());
 	const Image image(store, "s1", origin);
 	ReadUnderWay read(image.path(), 64);
-	// One place is free: the next snapshot's copies cost this one, and lie in its places.
+	// The store is full: the next snapshot's copies cost this one, and lie in its places.
 	store.take("s2");
 	ASSERT_EQ(data.write(0, originSectors), 0);
 	EXPECT_FALSE(store.status().snapshot("s1").live());

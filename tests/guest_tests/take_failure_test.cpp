@@ -35,7 +35,6 @@ namespace {
 
 constexpr uint64_t chunk = 8;
 constexpr uint64_t originSectors = 4096;
-constexpr uint64_t smallRange = 320; // 40 places
 
 std::string linearTable(const Disk &disk)
 {
@@ -153,68 +152,6 @@ void loseAnOriginInTheMiddle(const std::function<void(TakeRig &)> &lose,
 }
 
 } // namespace
-
-// Its first writes take the last places that the store has.
-void useUp(const Store &store, Volume &volume, uint64_t sectors)
-{
-	ASSERT_EQ(volume.write(0, sectors), 0);
-	const Summary now = store.summary();
-	EXPECT_EQ(now.free, 0U);
-	EXPECT_EQ(now.held, 0U);
-	EXPECT_EQ(now.mode, "active");
-}
-
-TEST(TakeFailure, WithoutAFreePlaceIsRefusedThoughNobodyWaitsForOne)
-{
-	const ExpectKernelLog refused(refusedMessage, Appearance::Must);
-	const Disk below(0, originSectors);
-	const Disk range(1, 2 * smallRange);
-	Store store({.chunk = chunk}, {rangeWords(range, 0, smallRange)});
-	Origin origin(store, "a", below);
-	Volume data(origin.path(), originSectors, 1);
-	store.take("s0");
-	ASSERT_EQ(data.write(smallRange, chunk), 0);
-	store.take("s1"); // the segment that was opened holds them all, and has some left
-	store.drop("s1");
-	useUp(store, data, smallRange - chunk);
-	EXPECT_EQ(store.send("take s1 1000 *").error, ENOSPC);
-	EXPECT_EQ(store.why(), "the store is full: extend it first");
-	store.extend(rangeWords(range, smallRange, smallRange));
-	store.take("s1");
-}
-
-// It is full only when the gates are closed: another origin used the last places meanwhile.
-TEST(TakeFailure, WhenTheStoreBecomesFullInTheMiddleIsUndone)
-{
-	const ExpectKernelLog refused(refusedMessage, Appearance::Must);
-	const Disk belows[] = {Disk(0, originSectors), Disk(1, originSectors)};
-	const Disk range(2, 2 * smallRange);
-	DmDevice hanging("hanging", linearTable(belows[0]));
-	Store store({.chunk = chunk}, {rangeWords(range, 0, smallRange)});
-	Origin a(store, "a", hanging.number(), 0, originSectors);
-	Origin b(store, "b", belows[1]);
-	Volume taken(a.path(), originSectors, 1);
-	Volume other(b.path(), originSectors, 2);
-	store.take("s0");
-	taken.fork("s0");
-	ASSERT_EQ(taken.write(0, 32), 0);
-	ASSERT_EQ(hanging.suspend(DmDevice::Suspend::NoFlush), 0);
-	auto stuck = taken.start(8, 8); // safe: only its own write is under way
-	std::this_thread::sleep_for(std::chrono::milliseconds(200));
-	auto taking =
-		std::async(std::launch::async, [&] { return store.send("take s1 20000 a").error; });
-	std::this_thread::sleep_for(std::chrono::milliseconds(500));
-	useUp(store, other, smallRange - 32);
-	ASSERT_EQ(hanging.resume(), 0);
-	EXPECT_EQ(taking.get(), ENOSPC);
-	EXPECT_EQ(store.why(), "the store became full meanwhile: extend it first");
-	EXPECT_EQ(stuck.get(), 0);
-	EXPECT_FALSE(store.checked().hasSnapshot("s1"));
-	const Image image(store, "s0", a);
-	EXPECT_TRUE(deviceHolds(image.path(), taken.at("s0")));
-	store.extend(rangeWords(range, smallRange, smallRange));
-	store.take("s1");
-}
 
 TEST(TakeFailure, WhenAnOriginIsSuspendedWithAllGatesClosedIsUndoneOnTheOthers)
 {

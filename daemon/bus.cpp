@@ -122,8 +122,8 @@ void Bus::Shown::show(const StorePicture &picture, Requests &requests)
 	if (auto known = stores.find(picture.name); known != stores.end()) {
 		known->second->update(picture);
 	} else if (auto back = leaving.extract(picture.name)) {
-		back.mapped()->comeBack(picture);
-		stores.insert(std::move(back));
+		// There first: what tells of it may find the connection lost.
+		stores.insert(std::move(back)).position->second->comeBack(picture);
 	} else {
 		stores[picture.name] =
 			std::make_unique<StoreObject>(*connection, picture, requests);
@@ -273,6 +273,7 @@ void Bus::process(int64_t nowNs)
 	}
 	for (const std::string &name : std::exchange(*shown_->departures, {}))
 		parts_.requests.callerGone(name);
+	shown_->letGo(parts_.requests);
 	processing_ = false;
 	if (lost_)
 		lose(*std::exchange(lost_, std::nullopt), nowNs);
@@ -298,6 +299,7 @@ void Bus::publish(const Picture &picture)
 	if (!shown_)
 		return;
 	try {
+		shown_->letGo(parts_.requests);
 		shown_->manager->update(picture.manager);
 		shown_->keepOnly(picture.stores, parts_.requests);
 		for (const StorePicture &store : picture.stores)

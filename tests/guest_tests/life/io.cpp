@@ -207,7 +207,9 @@ bool Life::readImage(Random &dice)
 	ImageRead read(anyStretch(dice, origins_.front()->data.granules()));
 	std::unique_lock inner(image.lock);
 	const size_t mayShow = image.mayShow;
-	const bool invalid = image.shown.back()->knownInvalid;
+	// Its last one, perhaps of a reload that fails yet.
+	const std::shared_ptr<LifeFork> last = image.shown.back();
+	const bool invalid = last->knownInvalid;
 	read.origin = image.origin;
 	read.overlay = image.overlay;
 	inner.unlock();
@@ -219,7 +221,7 @@ bool Life::readImage(Random &dice)
 	inner.lock();
 	read.addForks(image, mayShow);
 	inner.unlock();
-	read.mustFail = invalid && read.forks.size() == 1;
+	read.mustFail = invalid && read.forks.size() == 1 && read.forks.front() == last;
 	judgeImageRead(read);
 	return !read.error;
 }

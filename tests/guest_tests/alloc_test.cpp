@@ -62,6 +62,26 @@ protected:
 		EXPECT_TRUE(HasFailure()) << what << " has no end";
 	}
 
+	// How often a request is refused when one of its allocations fails: op(n) for every n.
+	uint64_t refusalsOf(const std::string &what, const std::function<int(uint64_t)> &op)
+	{
+		uint64_t refused = 0;
+		for (uint64_t n = 1; n < mostAllocations && !HasFailure(); ++n) {
+			int error = 0;
+			const bool failed = faults_->failNth(n, [&] { error = op(n); });
+			EXPECT_TRUE(error == 0 || (failed && error == ENOMEM))
+				<< what << " " << n << ": " << strerror(error);
+			refused += error ? 1 : 0;
+			if (!failed) {
+				std::cout << what << ": " << n - 1 << " allocations, " << refused
+					  << " refused" << std::endl;
+				return refused;
+			}
+		}
+		EXPECT_TRUE(HasFailure()) << what << " has no end";
+		return refused;
+	}
+
 	// A device with a live table of its own, so that a load is all that can fail.
 	DmDevice plain(const Disk &disk)
 	{
@@ -167,6 +187,62 @@ TEST_F(Alloc, Messages)
 		[&] { ++given; }, [&] { EXPECT_EQ(store.checked().ranges.size(), given + 1); });
 }
 
+TEST_F(Alloc, Detach)
+{
+	const Disk range(0, 16384);
+	const Disk below(1, sectors);
+	Store store({}, {rangeWords(range)});
+	const std::string table = "0 " + std::to_string(sectors) + " snapdiff-origin " +
+				  store.number() + " a " + below.number() + " 0";
+	unsigned minor = 0;
+	ASSERT_EQ(dm_.make("alloc-origin", table, minor), 0);
+	failEach(
+		"detach", [&] { return store.send("detach a").error; },
+		[&] {
+			EXPECT_EQ(dm_.remove("alloc-origin"), 0);
+			EXPECT_EQ(dm_.make("alloc-origin", table, minor), 0);
+		},
+		[&] { EXPECT_EQ(store.checked().origin("a").state, "watched"); });
+	EXPECT_EQ(store.send("detach a").error, 0);
+	EXPECT_EQ(dm_.remove("alloc-origin"), 0);
+}
+
+TEST_F(Alloc, Shrink)
+{
+	constexpr uint64_t half = 8192;
+	const Disk range(0, 2 * half);
+	const Disk below(1, sectors);
+	Store store({}, {rangeWords(range, 0, half)});
+	Origin origin(store, "a", below);
+	Volume data(origin.path(), sectors, 1);
+	store.take("s1");
+	data.fork("s1");
+	ASSERT_EQ(data.write(0, sectors), 0);
+	store.extend(rangeWords(range, half, half));
+	const std::string words = range.number() + " 0 " + std::to_string(half);
+	const auto first = [&]() -> std::optional<RangeStatus> {
+		for (const RangeStatus &one : store.checked().ranges)
+			if (one.start == 0)
+				return one;
+		return std::nullopt;
+	};
+	// As long as it moves data it can be kept; afterwards it must be given again.
+	const auto keep = [&] {
+		(void)store.send("shrink " + words + " cancel");
+		EXPECT_TRUE(store.waitFor([&](const Summary &) {
+			const auto now = first();
+			return !now || now->shrink != "moving";
+		}));
+		if (!first())
+			store.extend(words + " 0");
+	};
+	failEach(
+		"shrink", [&] { return store.send("shrink " + words).error; }, keep,
+		[&] { EXPECT_TRUE(first() && first()->shrink != "moving"); });
+	const Image image(store, "s1", origin);
+	EXPECT_TRUE(deviceHolds(image.path(), data.at("s1")));
+}
+
 TEST_F(Alloc, Destructors)
 {
 	const Disk range(0, 16384);
@@ -212,6 +288,60 @@ TEST_F(Alloc, Destructors)
 	}
 	expectClosed(range, 0);
 	expectClosed(below, 0);
+}
+
+// The file that is read and written allocates for itself, and may be refused; we add no refusal.
+TEST_F(Alloc, IoIsRefusedNoMoreOftenThanThatOfAPlainDevice)
+{
+	constexpr uint64_t chunk = 8;
+	const Disk range(0, 65536);
+	const Disk below(1, 32768);
+	const Disk bare(2, 32768);
+	const DmDevice device = plain(bare);
+	const BlockDevice other(device.path());
+	const Buffer contents(chunk, 0x5a);
+	Buffer held(chunk);
+	const uint64_t writes = refusalsOf("write to a plain device", [&](uint64_t n) {
+		return other.write(n * chunk, contents);
+	});
+	const uint64_t reads = refusalsOf("read of a plain device",
+					  [&](uint64_t n) { return other.read(n * chunk, held); });
+	const uint64_t discards = refusalsOf("discard on a plain device", [&](uint64_t n) {
+		return other.discard(n * chunk, chunk);
+	});
+
+	Store store({.chunk = chunk}, {rangeWords(range)});
+	Origin origin(store, "a", below);
+	Volume data(origin.path(), below.sectors(), 1);
+	store.take("s1");
+	data.fork("s1");
+	const auto write = [&](uint64_t n) { return data.write(n * chunk, chunk); };
+	// Whether the last part of the disk holds zeroes or not is of no interest.
+	const auto discard = [&](uint64_t n) {
+		return data.device().discard(below.sectors() - n * chunk, chunk);
+	};
+	EXPECT_EQ(refusalsOf("first write to a chunk", write), writes);
+	EXPECT_EQ(refusalsOf("write to a safe chunk", write), writes);
+	EXPECT_EQ(refusalsOf("discard", discard), discards);
+	{
+		const Image image(store, "s1", origin);
+		const BlockDevice past(image.path(), BlockDevice::Mode::ReadOnly);
+		const auto read = [&](uint64_t n) { return past.read(n * chunk, held); };
+		EXPECT_EQ(refusalsOf("read of a copy in memory", read), reads);
+		ASSERT_TRUE(store.waitUntilWritten());
+		EXPECT_EQ(refusalsOf("read of a copy in a range", read), reads);
+		EXPECT_EQ(
+			refusalsOf("read of what was not copied",
+				   [&](uint64_t n) { return past.read(16384 + n * chunk, held); }),
+			reads);
+		EXPECT_TRUE(deviceHolds(image.path(), data.at("s1")));
+	}
+	Image image(store, "s1", origin, "rw");
+	const BlockDevice overlay(image.path());
+	EXPECT_EQ(refusalsOf("write to an image",
+			     [&](uint64_t n) { return overlay.write(n * chunk, contents); }),
+		  writes);
+	EXPECT_TRUE(store.checked().snapshot("s1").live());
 }
 
 // The workers that copy and write segments find no memory now and then: writers wait or cost a

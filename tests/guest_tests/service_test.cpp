@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The product as systemd runs it: its units, what is attached at boot, journal and metrics. The
 // machine is that of tests/guest/service/prepare-attached.
+#include "service/commands.h"
+
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
@@ -19,55 +19,6 @@ namespace snapdiff::lab {
 namespace {
 
 constexpr const char *metricsFile = "/var/lib/prometheus/node-exporter/snapdiff.prom";
-constexpr int patienceSeconds = 60; // for what comes by itself; emulation is slow
-
-std::string output(const std::string &command)
-{
-	std::string text;
-	std::array<char, 4096> piece = {};
-	FILE *pipe = popen((command + " 2>&1").c_str(), "r");
-	while (pipe && fgets(piece.data(), static_cast<int>(piece.size()), pipe))
-		text += piece.data();
-	if (pipe)
-		pclose(pipe);
-	while (text.ends_with('\n'))
-		text.pop_back();
-	return text;
-}
-
-std::string property(const std::string &unit, const std::string &name)
-{
-	return output("systemctl show --value -p " + name + " '" + unit + "'");
-}
-
-// Microseconds of the monotonic clock.
-uint64_t timeOf(const std::string &unit, const std::string &name)
-{
-	return std::strtoull(property(unit, name).c_str(), nullptr, 10);
-}
-
-std::string readAll(const std::string &path)
-{
-	std::ostringstream text;
-	text << std::ifstream(path).rdbuf();
-	return text.str();
-}
-
-bool contains(const std::string &text, const std::string &words)
-{
-	return text.find(words) != std::string::npos;
-}
-
-template<class Condition>
-bool comes(Condition condition)
-{
-	for (int i = 0; i < patienceSeconds * 2; i++) {
-		if (condition())
-			return true;
-		usleep(500'000);
-	}
-	return false;
-}
 
 uint64_t capabilities(const std::string &pid)
 {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a test of the product under systemd asks the machine.
+#include "service/commands.h"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <unistd.h>
+
+namespace snapdiff::lab {
+
+std::string output(const std::string &command)
+{
+	std::string text;
+	std::array<char, 4096> piece = {};
+	FILE *pipe = popen((command + " 2>&1").c_str(), "r");
+	while (pipe && fgets(piece.data(), static_cast<int>(piece.size()), pipe))
+		text += piece.data();
+	if (pipe)
+		pclose(pipe);
+	while (text.ends_with('\n'))
+		text.pop_back();
+	return text;
+}
+
+std::string property(const std::string &unit, const std::string &name)
+{
+	return output("systemctl show --value -p " + name + " '" + unit + "'");
+}
+
+uint64_t timeOf(const std::string &unit, const std::string &name)
+{
+	return std::strtoull(property(unit, name).c_str(), nullptr, 10);
+}
+
+std::string readAll(const std::string &path)
+{
+	std::ostringstream text;
+	text << std::ifstream(path).rdbuf();
+	return text.str();
+}
+
+bool contains(const std::string &text, const std::string &words)
+{
+	return text.find(words) != std::string::npos;
+}
+
+bool comes(const std::function<bool()> &condition)
+{
+	constexpr int patienceSeconds = 60;
+	for (int i = 0; i < patienceSeconds * 2; i++) {
+		if (condition())
+			return true;
+		usleep(500'000);
+	}
+	return false;
+}
+
+} // namespace snapdiff::lab

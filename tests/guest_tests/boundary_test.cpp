@@ -69,9 +69,9 @@ protected:
 	{
 		if (chunk() > 128)
 			return around({-8, -1, 0, 1, 8}, {-1, 0, 1});
-		return around({-9, -8, -7, -6, -5, -4, -3, -2, -1, 0,
-			       1,  2,  3,  4,  5,  6,  7,  8,  9,  10},
-			      {-1, 0, 1});
+		return around(
+			{-9, -8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10},
+			{-1, 0, 1});
 	}
 
 	void add(std::vector<Case> &cases, int64_t begin, int64_t end) const

@@ -4,13 +4,12 @@
 #include "harness/disk.h"
 #include "support/busy_process.h"
 #include "support/daemon_process.h"
+#include "support/daemon_root.h"
 #include "support/stack.h"
 
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <fstream>
-#include <sstream>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -24,67 +23,10 @@ constexpr const char *config = "supplies = [\"sdr0\"]\n"
 			       "low_water = \"4MiB\"\n"
 			       "bus = \"unix:path=/nonexistent\"\n";
 
-// A file system with all that the daemon needs, mounted twice: for those who write, and read-only
-// as ProtectSystem= shows /usr and /etc to the daemon (a read would change the times of access).
-class HeldRoot
-{
-public:
-	explicit HeldRoot(const std::string &device)
-	{
-		runCommand("mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 " + device);
-		runCommand("mkdir -p " + writable + " " + shown);
-		runCommand("mount " + device + " " + writable);
-		for (const char *folder :
-		     {"usr/lib", "usr/lib64", "etc", "dev", "proc", "sys", "run", "tmp"})
-			runCommand("mkdir -p " + writable + "/" + folder);
-		for (const char *folder : {"lib", "lib64", "sbin", "bin"})
-			runCommand("ln -s usr/" + std::string(folder) + " " + writable + "/" +
-				   folder);
-		addProgram(DaemonProcess::builtProgram());
-		addProgram("/usr/sbin/lvm");
-		runCommand("cp -a /etc/lvm " + writable + "/etc/");
-		runCommand("mount --bind " + writable + " " + shown);
-		runCommand("mount -o remount,bind,ro " + shown);
-		for (const char *folder : {"dev", "proc", "sys", "run"})
-			runCommand("mount --rbind /" + std::string(folder) + " " + shown + "/" +
-				   folder);
-		sync();
-	}
-	~HeldRoot()
-	{
-		for (const char *folder : {"dev", "proc", "sys", "run"})
-			runCommand("umount -l " + shown + "/" + folder);
-		runCommand("umount " + shown);
-		runCommand("umount " + writable);
-	}
-	HeldRoot(const HeldRoot &) = delete;
-	HeldRoot &operator=(const HeldRoot &) = delete;
-
-	// Nothing of it is in memory: who needs a page reads it from the origin.
-	static void forget() { std::ofstream("/proc/sys/vm/drop_caches") << "3\n" << std::flush; }
-
-	static inline const std::string writable = "/tmp/held-root";
-	static inline const std::string shown = "/tmp/held-root-ro";
-
-private:
-	static void add(const std::string &file)
-	{
-		runCommand("cp -L --parents " + file + " " + writable);
-	}
-	static void addProgram(const std::string &program)
-	{
-		add(program);
-		std::istringstream words(runCommand("ldd " + program));
-		for (std::string word; words >> word;)
-			if (word.starts_with("/lib"))
-				add("/usr" + word);
-	}
-};
-
 // Fills the file system for as long as it goes on.
 void fillTheRoot()
 {
-	const int fd = open((HeldRoot::writable + "/tmp/filling").c_str(),
+	const int fd = open((DaemonRoot::writable + "/tmp/filling").c_str(),
 			    O_WRONLY | O_CREAT | O_TRUNC | O_SYNC, 0600);
 	const std::string piece(256 * 1024, 'x');
 	for (int i = 0; i < 400 && fd >= 0; i++)
@@ -102,7 +44,7 @@ protected:
 		EXPECT_TRUE(store.waitFor(
 			[](const Summary &now) { return now.held > 0 && now.free == 0; }, 60000))
 			<< "nobody is held";
-		HeldRoot::forget();
+		DaemonRoot::forget();
 		makeDirectReadsWait();
 	}
 	// A page where lvm looks for its label is under way to the disk, as a file system's own
@@ -139,8 +81,8 @@ protected:
 	Disk below{2, 256 * mib};
 	Store store{{.chunk = 128}, {rangeWords(range)}};
 	Origin origin{store, "root", below};
-	HeldRoot root{origin.path()};
-	DaemonProcess daemon{{.config = config, .root = HeldRoot::shown}};
+	DaemonRoot root{origin.path(), DaemonRoot::Shown::ReadOnly};
+	DaemonProcess daemon{{.config = config, .root = DaemonRoot::shown}};
 };
 
 TEST_F(TheHeldRoot, TheReserveIsGivenWhileItsOriginHolds)

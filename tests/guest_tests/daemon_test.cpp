@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The real daemon with real LVM: it feeds a store from two volume groups, and picks up where a
 // SIGKILL left it.
-#include "harness/block_device.h"
 #include "harness/disk.h"
 #include "support/daemon_process.h"
 #include "support/stack.h"
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <set>
-#include <thread>
 
 #include <unistd.h>
 
@@ -30,17 +27,7 @@ constexpr const char *config = "supplies = [\"sdt0\", \"sdt1\"]\n"
 class TheDaemon : public testing::Test
 {
 protected:
-	void rewrite(uint64_t from, uint64_t to)
-	{
-		const BlockDevice device(origin.path());
-		const Buffer buffer(mib, 0x5a);
-		// At most 200 MB/s: the disks of the guest are the host's memory, and nothing
-		// could be promised of the fastest of them.
-		for (uint64_t at = from; at < to; at += mib) {
-			ASSERT_EQ(device.write(at, buffer), 0) << "sector " << at;
-			std::this_thread::sleep_for(std::chrono::milliseconds(5));
-		}
-	}
+	void rewrite(uint64_t from, uint64_t to) const { changeSlowly(origin.path(), from, to); }
 	// Every range of the store is another device.
 	void checkRanges() const
 	{

@@ -2,6 +2,9 @@
 // A process that does something over and over until its scope ends.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <cerrno>
 #include <csignal>
 
 #include <sys/wait.h>
@@ -16,6 +19,7 @@ public:
 	template<class Work>
 	explicit BusyProcess(Work work) : pid_(fork())
 	{
+		EXPECT_GE(pid_, 0) << "cannot fork: " << errno;
 		if (pid_ != 0)
 			return;
 		for (;;)

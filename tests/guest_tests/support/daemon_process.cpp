@@ -2,6 +2,8 @@
 // snapdiffd as a process of the test's, and volume groups that it carves from.
 #include "support/daemon_process.h"
 
+#include "harness/block_device.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,6 +28,16 @@ std::string runCommand(const std::string &command)
 	const int status = pipe ? pclose(pipe) : -1;
 	EXPECT_EQ(status, 0) << command << "\n" << out;
 	return out;
+}
+
+void changeSlowly(const std::string &path, uint64_t from, uint64_t to)
+{
+	const BlockDevice device(path);
+	const Buffer buffer(mib, 0x5a);
+	for (uint64_t at = from; at < to; at += mib) {
+		ASSERT_EQ(device.write(at, buffer), 0) << "sector " << at;
+		usleep(5000);
+	}
 }
 
 VolumeGroup::VolumeGroup(const std::string &name, int disk, uint64_t sectors)

@@ -17,6 +17,11 @@ constexpr uint64_t mib = 2048; // sectors
 // A shell command that must succeed; what it printed.
 std::string runCommand(const std::string &command);
 
+// Changes all sectors of a device from one to before another; stops at the first error, which is a
+// failure. At most 200 MB/s: the disks of the guest are the host's memory, and nothing could be
+// promised of the fastest of them.
+void changeSlowly(const std::string &path, uint64_t from, uint64_t to);
+
 // A volume group on a slice of its own disk; not at the disk's beginning, where LVM would find it
 // twice.
 class VolumeGroup

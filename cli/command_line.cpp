@@ -193,7 +193,8 @@ void addVerb(CLI::App &app, const Verb &verb, Arguments &args)
 	sub->callback([&args, &verb] { args.verb = verb.name; });
 	sub->add_option(verb.object, args.objects)
 		->type_name("")
-		->expected(static_cast<int>(verb.fewest), static_cast<int>(verb.most))
+		->expected(static_cast<int>(verb.fewest),
+			   verb.most == anyNumber ? -1 : static_cast<int>(verb.most))
 		->required(verb.fewest > 0);
 	for (const Option option : verb.options)
 		addOption(*sub, option, args);

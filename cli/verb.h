@@ -9,6 +9,7 @@
 #include "ops/context.h"
 #include "util/result.h"
 
+#include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
 #include <span>
@@ -55,7 +56,7 @@ struct Verb
 	Outcome (*run)(Session &session);
 };
 
-constexpr size_t anyNumber = 4096;
+constexpr size_t anyNumber = SIZE_MAX;
 
 std::span<const Verb> verbs();
 const Verb *verbNamed(std::string_view name);

@@ -22,6 +22,8 @@
 	X(NO_DISCARD) /* what an abandoned copy holds is not given back */ \
 	X(NO_UNLOCK) /* cells are never left */ \
 	X(GATE_IGNORED) /* a closed gate lets pass (10) */ \
+	X(LOOKED_BEFORE_GATE) /* layer and map are read before the gate is entered, as a processor \
+				 may without the acquire (9) */ \
 	X(NO_CONFIRM) /* the write goes without a last look-up in the gate (10) */ \
 	X(NO_LEAVE) /* the gate is kept while copying again (10) */ \
 	/* image reads */ \
@@ -41,6 +43,7 @@
 	X(SWITCHED_BEFORE_WRITTEN) /* it changes the place before the new one is written (6) */ \
 	X(MOVED_UNASKED) /* it frees the old place though the exception left it (6) */ \
 	X(MOVED_UNDER_READERS) /* it does not wait for those who read the old place (6) */ \
+	X(LEFT_UNDER_READERS) /* a range leaves though a freed place of it is read (6) */ \
 	/* overlays */ \
 	X(OVERLAY_NOT_LOCKED) /* an evacuation does not lock what changes in place (6) */ \
 	X(OVERLAY_CHANGES_WRITTEN) /* a chunk is changed in a buffer that is being written (6) */

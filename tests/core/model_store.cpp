@@ -455,7 +455,8 @@ void ModelStore::leaveIfEmpty(u32 slot)
 {
 	std::lock_guard lock(lock_);
 	Disk &disk = *disks_[slot];
-	const bool read = disk.reads[0].load() || disk.reads[1].load();
+	const bool read = mutant_ != Mutant::LEFT_UNDER_READERS &&
+			  (disk.reads[0].load() || disk.reads[1].load());
 
 	if (read || !space_.ranges[slot] || !sd_space_leave(&space_, slot))
 		return;

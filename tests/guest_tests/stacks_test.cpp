@@ -272,7 +272,7 @@ protected:
 TEST_P(Stacks, CarryALoadAndATakeInTheMiddleOfIt)
 {
 	std::cout << "seed " << runSeed() << std::endl;
-	const uint64_t wanted = fullCounts() ? 10000 : 500;
+	constexpr uint64_t wanted = 10000;
 	for (int i = 0; copies() < wanted && !HasFailure(); ++i)
 		round("s" + std::to_string(i));
 	takeUnderLoad();

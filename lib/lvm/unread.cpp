@@ -41,6 +41,21 @@ static std::vector<std::string> namesOf(dm::DeviceNumber number)
 	return names;
 }
 
+// What lies on a device: its partitions, what holds it, and loop devices on files of its file
+// system.
+static std::vector<dm::DeviceNumber> above(dm::DeviceNumber number,
+					   const std::vector<probe::LoopDevice> &loops)
+{
+	std::vector<dm::DeviceNumber> found;
+	for (const auto &some : {probe::holdersOf(number), probe::partitionsOf(number)})
+		if (some)
+			found.insert(found.end(), some->begin(), some->end());
+	for (const probe::LoopDevice &loop : loops)
+		if (loop.below == number)
+			found.push_back(loop.number);
+	return found;
+}
+
 Result<std::vector<std::string>> namesOnOrigins(dm::DeviceMapper &dm)
 {
 	const Result<std::vector<dm::Device>> origins =
@@ -52,6 +67,9 @@ Result<std::vector<std::string>> namesOnOrigins(dm::DeviceMapper &dm)
 		left.push_back(origin.number);
 
 	std::vector<std::string> names;
+	if (left.empty())
+		return names;
+	const std::vector<probe::LoopDevice> loops = probe::loopDevices();
 	std::set<dm::DeviceNumber> seen;
 	while (!left.empty()) {
 		const dm::DeviceNumber number = left.back();
@@ -60,8 +78,8 @@ Result<std::vector<std::string>> namesOnOrigins(dm::DeviceMapper &dm)
 			continue;
 		for (std::string &name : namesOf(number))
 			names.push_back(std::move(name));
-		if (const auto above = probe::holdersOf(number))
-			left.insert(left.end(), above->begin(), above->end());
+		const auto next = above(number, loops);
+		left.insert(left.end(), next.begin(), next.end());
 	}
 	return names;
 }

@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -177,6 +178,46 @@ Result<std::vector<dm::DeviceNumber>> holdersOf(dm::DeviceNumber number)
 Result<std::vector<dm::DeviceNumber>> slavesOf(dm::DeviceNumber number)
 {
 	return numbersIn(number, "slaves");
+}
+
+Result<std::vector<dm::DeviceNumber>> partitionsOf(dm::DeviceNumber number)
+{
+	std::vector<dm::DeviceNumber> found;
+	std::error_code error;
+	fs::directory_iterator entry(sysfsOf(number), error);
+	for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+		std::error_code none;
+		if (!fs::exists(entry->path() / "partition", none))
+			continue;
+		if (const auto part = dm::DeviceNumber::parse(readWord(entry->path() / "dev")))
+			found.push_back(*part);
+	}
+	// A device that is gone has none.
+	if (error && error != std::errc::no_such_file_or_directory)
+		return Error(error.value(), "read the partitions of " + number.text());
+	std::sort(found.begin(), found.end());
+	return found;
+}
+
+std::vector<LoopDevice> loopDevices()
+{
+	std::vector<LoopDevice> found;
+	std::error_code error;
+	fs::directory_iterator entry("/sys/block", error);
+	for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+		std::error_code none;
+		if (!fs::exists(entry->path() / "loop" / "backing_file", none))
+			continue;
+		const auto number = dm::DeviceNumber::parse(readWord(entry->path() / "dev"));
+		const std::string path = "/dev/" + entry->path().filename().string();
+		const Fd loop(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+		loop_info64 info = {};
+		// Not set up any more, or not to be had: then lvm cannot read it either.
+		if (!number || !loop.valid() || ioctl(loop.get(), LOOP_GET_STATUS64, &info) < 0)
+			continue;
+		found.push_back({*number, {major(info.lo_device), minor(info.lo_device)}});
+	}
+	return found;
 }
 
 // The disk of a partition, or the device itself.

@@ -55,6 +55,19 @@ Result<> wipeSignatures(int fd);
 Result<std::vector<dm::DeviceNumber>> holdersOf(dm::DeviceNumber number);
 Result<std::vector<dm::DeviceNumber>> slavesOf(dm::DeviceNumber number);
 
+// The partitions of a disk; none if it has none.
+Result<std::vector<dm::DeviceNumber>> partitionsOf(dm::DeviceNumber number);
+
+// Loop devices in use, each with the device that its file's file system lies on, as stat(2) says
+// it: a file system with a number of its own (btrfs) is not found by its disk.  Opens the loop
+// devices, and reads nothing.
+struct LoopDevice
+{
+	dm::DeviceNumber number;
+	dm::DeviceNumber below;
+};
+std::vector<LoopDevice> loopDevices();
+
 // Every device below this one that lies on nothing else (the disks), itself if it
 // lies on nothing.
 Result<std::vector<dm::DeviceNumber>> disksOf(dm::DeviceNumber number);

@@ -47,34 +47,33 @@ bool Outlet::runsUnderJournal()
 	       status.st_ino == inode;
 }
 
-Outlet::Outlet(bool journal) : shared_(new Shared)
+Outlet::Outlet(bool journal) : shared_(std::make_shared<Shared>())
 {
 	shared_->journal = journal;
 	pthread_attr_t attributes;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, threadStackBytes);
-	running_ = pthread_create(&thread_, &attributes, run, shared_) == 0;
+	auto its = std::make_unique<std::shared_ptr<Shared>>(shared_);
+	running_ = pthread_create(&thread_, &attributes, run, its.get()) == 0;
+	if (running_)
+		(void)its.release(); // run() has it
 	pthread_attr_destroy(&attributes);
 }
 
 Outlet::~Outlet()
 {
-	if (!running_) {
-		delete shared_;
+	if (!running_)
 		return;
-	}
 	std::unique_lock lock(shared_->mutex);
 	shared_->stop = true;
 	shared_->work.notify_one();
 	const bool ended = shared_->done.wait_for(lock, std::chrono::seconds(1),
 						  [this] { return shared_->ended; });
 	lock.unlock();
-	if (!ended) {
+	if (ended)
+		pthread_join(thread_, nullptr);
+	else
 		pthread_detach(thread_);
-		return; // it still uses what it shares with us
-	}
-	pthread_join(thread_, nullptr);
-	delete shared_;
 }
 
 void Outlet::log(Priority priority, std::string_view text, std::vector<Field> fields)
@@ -104,7 +103,9 @@ void Outlet::put(Item item)
 
 void *Outlet::run(void *pointer)
 {
-	auto *shared = static_cast<Shared *>(pointer);
+	const std::unique_ptr<std::shared_ptr<Shared>> its(
+		static_cast<std::shared_ptr<Shared> *>(pointer));
+	Shared *const shared = its->get();
 
 	std::unique_lock lock(shared->mutex);
 	for (;;) {

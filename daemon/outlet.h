@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -64,7 +65,7 @@ private:
 	static void *run(void *shared);
 	static void send(const Item &item, bool journal);
 
-	Shared *shared_; // outlives us when the thread hangs
+	std::shared_ptr<Shared> shared_; // the thread's too, which outlives us when it hangs
 	pthread_t thread_ = {};
 	bool running_ = false;
 };

@@ -184,7 +184,9 @@ std::optional<CarverRequest> Refiller::decide(int64_t nowNs)
 		return proof;
 	if (!resynced_ && nowNs < volumesDue_)
 		return {}; // without knowing the leftovers nothing is carved
-	if (resynced_ && suppliesKnown_ && isShort()) {
+	// What came back from a store is sooner ready than what would have to be carved.
+	const bool lookFirst = !tookBack_.empty() && nowNs >= volumesDue_;
+	if (resynced_ && suppliesKnown_ && isShort() && !lookFirst) {
 		if (const auto piece = nextPiece(nowNs)) {
 			request.kind = CarverRequest::Kind::Carve;
 			request.vg = supplies_[piece->supply].vg;

@@ -414,6 +414,24 @@ TEST_F(Refilling, ARangeThatWeTookBackReturnsAtOnce)
 	EXPECT_FALSE(run->reserve.has(*other.number));
 }
 
+TEST_F(Refilling, WhatCameBackIsLookedForBeforeAnythingIsCarved)
+{
+	rounds(20);
+	ASSERT_EQ(run->reserve.readyCount(), 3U);
+	const size_t carved = asked(CarverRequest::Kind::Carve);
+	// one range went to a store, and the store gave another one back
+	const std::string taken = run->reserve.ranges().front().name();
+	ASSERT_EQ(run->reserve
+			  .takeWhere([&](const ReadyRange &range) { return range.name() == taken; })
+			  .size(),
+		  1U);
+	const CarvedVolume back = lvm.addVolume("vg1", rangeSize, true);
+	run->refiller.tookBack(*back.number);
+	rounds(10);
+	EXPECT_TRUE(run->reserve.has(*back.number));
+	EXPECT_EQ(asked(CarverRequest::Kind::Carve), carved);
+}
+
 TEST_F(Refilling, RangesFollowThePaceAndItsTimeIsMeasured)
 {
 	config.rangeMaxSize = 4 * rangeSize;

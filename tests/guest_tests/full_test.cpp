@@ -63,6 +63,14 @@ struct Rig
 		dataB.fork(name);
 	}
 
+	// With what it would have to show, which is as large as both origins.
+	void drop(const std::string &name)
+	{
+		store.drop(name);
+		dataA.forget(name);
+		dataB.forget(name);
+	}
+
 	void extend(int times = 1)
 	{
 		while (times--)
@@ -206,7 +214,7 @@ TEST(Full, OverflowAfterOverflowNeverHangs)
 			EXPECT_EQ(first.get(), 0);
 			EXPECT_EQ(second.get(), 0);
 			EXPECT_FALSE(rig.store.status().snapshot(name).live());
-			rig.store.drop(name);
+			rig.drop(name);
 		}
 		rig.expectData();
 	}

@@ -20,7 +20,7 @@
 namespace snapdiff::lvm {
 
 // All names below /dev of the origins and of every device that lies on one: on the device itself,
-// on a partition, or as a loop device on a file of its file system.  Waits for no I/O.
+// on a partition, or as a loop device on a file of its file system.  May sleep (loopDevices()).
 Result<std::vector<std::string>> namesOnOrigins(dm::DeviceMapper &dm);
 
 // The same, asked each time: for Lvm.  dm must outlive it.

@@ -59,8 +59,9 @@ Result<std::vector<dm::DeviceNumber>> slavesOf(dm::DeviceNumber number);
 Result<std::vector<dm::DeviceNumber>> partitionsOf(dm::DeviceNumber number);
 
 // Loop devices in use, each with the device that its file's file system lies on, as stat(2) says
-// it: a file system with a number of its own (btrfs) is not found by its disk.  Opens the loop
-// devices, and reads nothing.
+// it: a file system with a number of its own (btrfs) is not found by its disk.  Opens and closes
+// the loop devices: may sleep, and waits for writes to one that nobody else has open, so it is not
+// for the hot path.
 struct LoopDevice
 {
 	dm::DeviceNumber number;

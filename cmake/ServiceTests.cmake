@@ -16,7 +16,7 @@ function(snapdiff_add_service_test name)
 		${kernel} ${PROJECT_BINARY_DIR} ${results} $<TARGET_FILE:${name}>)
 	# The guests keep their own time; this is a last resort.
 	set_tests_properties(service.boot PROPERTIES LABELS guest FIXTURES_SETUP guest_service
-		TIMEOUT 1800 COST 700)
+		TIMEOUT 3700 COST 700)
 	gtest_discover_tests(${name}
 		TEST_PREFIX service.
 		EXTRA_ARGS --lab-results=${results}

@@ -206,7 +206,7 @@ TEST(Edges, AThousandRangesOfOneChunkHoldAChunkEach)
 	// With gaps, so that they are not neighbours.
 	const Disk first(1, 2 * sectors);
 	const Disk second(2, 2 * sectors);
-	Store store({.chunk = chunk, .holdMs = 60000}, {});
+	Store store({.chunk = chunk}, {});
 	for (uint64_t i = 0; i < ranges; ++i)
 		store.extend(
 			rangeWords(i % 2 ? first : second, i * 2 * chunk, chunk, number(i % 4)));

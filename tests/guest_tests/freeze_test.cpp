@@ -371,7 +371,8 @@ TEST_F(Freezing, TheDaemonGoesOnWhileItsOwnLogIsFrozen)
 			for (int i = 0; i < 3; i++) {
 				const Summary now = store.summary();
 				store.demand("set low_water " + std::to_string(now.free));
-				if (!store.waitFor(
+				// Less than the watchdog's time for all of them.
+				if (!store.waitExactly(
 					    [&](const Summary &then) {
 						    return then.capacity > now.capacity;
 					    },

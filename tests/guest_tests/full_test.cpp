@@ -3,6 +3,7 @@
 // meanwhile. The origin never fails, nothing hangs, nothing is lost but snapshots, and those say
 // so.
 
+#include "harness/patience.h"
 #include "support/churn.h"
 #include "support/shadow.h"
 #include "support/stack.h"
@@ -27,18 +28,18 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t chunk = 8;
 constexpr uint64_t originSectors = 8192;
 constexpr uint64_t firstRange = 2048; // 256 places
-constexpr auto patience = 20s;
+const auto aWhile = 20s * patience();
 
 int64_t sinceMs(Clock::time_point begun)
 {
 	return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun).count();
 }
 
-// True if it returned, and with success, before our patience ended.
+// True if it returned, and with success, in time.
 bool succeedsSoon(std::function<int()> work)
 {
 	auto result = std::async(std::launch::async, std::move(work));
-	return result.wait_for(patience) == std::future_status::ready && result.get() == 0;
+	return result.wait_for(aWhile) == std::future_status::ready && result.get() == 0;
 }
 
 StoreOptions held(uint32_t holdMs, const std::string &features = {})
@@ -208,9 +209,9 @@ TEST(Full, OverflowAfterOverflowNeverHangs)
 			// More than fits, by two writers.
 			auto first = rig.dataA.start(0, firstRange + 256);
 			auto second = rig.dataB.start(64, 512);
-			ASSERT_EQ(first.wait_for(patience), std::future_status::ready)
+			ASSERT_EQ(first.wait_for(aWhile), std::future_status::ready)
 				<< policy << " " << i << ": " << rig.store.device().status();
-			ASSERT_EQ(second.wait_for(patience), std::future_status::ready);
+			ASSERT_EQ(second.wait_for(aWhile), std::future_status::ready);
 			EXPECT_EQ(first.get(), 0);
 			EXPECT_EQ(second.get(), 0);
 			EXPECT_FALSE(rig.store.status().snapshot(name).live());
@@ -232,7 +233,7 @@ TEST(Full, HoldAfterHoldIsEndedByAnExtendInTime)
 			auto waiting = rig.dataA.start(next, step);
 			ASSERT_TRUE(rig.holds()) << i;
 			rig.store.extend(rangeWords(rig.rangeDisk, next, step));
-			ASSERT_EQ(waiting.wait_for(patience), std::future_status::ready) << i;
+			ASSERT_EQ(waiting.wait_for(aWhile), std::future_status::ready) << i;
 			EXPECT_EQ(waiting.get(), 0);
 			EXPECT_EQ(rig.store.checked().summary.mode, "active");
 		}
@@ -364,7 +365,7 @@ TEST(Full, ReloadsDuringHoldLoseNothing)
 	auto reload = std::async(std::launch::async, [&] { return rig.a.device().resume(); });
 	EXPECT_EQ(reload.wait_for(200ms), std::future_status::timeout);
 	rig.extend();
-	ASSERT_EQ(reload.wait_for(patience), std::future_status::ready);
+	ASSERT_EQ(reload.wait_for(aWhile), std::future_status::ready);
 	EXPECT_EQ(reload.get(), 0);
 	EXPECT_EQ(waiting.get(), 0);
 	EXPECT_THAT(states(rig.store), ElementsAre("s1 live -"));
@@ -404,7 +405,7 @@ TEST(Full, ForcedRemovalOfTheOriginDuringHoldFailsItsWritesAndNothingElse)
 	ASSERT_TRUE(
 		succeedsSoon([&] { return rig.a.device().suspend(DmDevice::Suspend::NoFlush); }));
 	ASSERT_TRUE(succeedsSoon([&] { return rig.a.device().resume(); }));
-	ASSERT_EQ(waiting.wait_for(patience), std::future_status::ready);
+	ASSERT_EQ(waiting.wait_for(aWhile), std::future_status::ready);
 	EXPECT_EQ(waiting.get(), EIO);
 	EXPECT_THAT(states(rig.store), ElementsAre("s1 invalid origin-gone"));
 	EXPECT_TRUE(succeedsSoon([&] { return rig.dataB.write(4096, 512); }));
@@ -427,7 +428,7 @@ TEST(Full, ForcedRemovalOfTheStoreDuringHoldLetsTheOriginsGoOn)
 		Writer writer(rig.b.path(), contents, 2);
 		ASSERT_EQ(rig.store.device().load("0 1 error"), 0);
 		ASSERT_TRUE(succeedsSoon([&] { return rig.store.device().resume(); }));
-		ASSERT_EQ(waiting.wait_for(patience), std::future_status::ready);
+		ASSERT_EQ(waiting.wait_for(aWhile), std::future_status::ready);
 		EXPECT_EQ(waiting.get(), 0);
 		writer.stop();
 		reader.stop();

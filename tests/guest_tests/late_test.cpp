@@ -2,6 +2,7 @@
 // What comes too late: a copy whose snapshot has ended meanwhile, a write to a chunk of an overlay
 // whose segment is being written, the end of a hold that nobody helps.
 
+#include "harness/patience.h"
 #include "support/nbd_disk.h"
 #include "support/shadow.h"
 #include "support/stack.h"
@@ -23,11 +24,11 @@ namespace {
 constexpr uint64_t chunk = 8;
 constexpr uint64_t sectors = 4096;
 constexpr uint64_t segment = 2048;
-constexpr auto patience = 12s;
+const auto aWhile = 12s * patience();
 
 bool waitUntil(const std::function<bool()> &condition)
 {
-	for (int i = 0; i < 2000; ++i) {
+	for (int i = 0; i < 2000 * patience(); ++i) {
 		if (condition())
 			return true;
 		std::this_thread::sleep_for(5ms);
@@ -35,7 +36,7 @@ bool waitUntil(const std::function<bool()> &condition)
 	return false;
 }
 
-// A small store that is full, with a hold that lasts longer than a test has patience, or not.
+// A small store that is full, with a hold that lasts longer than a test waits, or not.
 struct FullRig
 {
 	explicit FullRig(uint32_t holdMs)
@@ -119,7 +120,7 @@ TEST(Late, EndOfAHoldComesByItself)
 	// Whatever goes wrong, nobody may wait for ever.
 	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { rig.extend(); });
 	EXPECT_EQ(waiting.wait_for(300ms), std::future_status::timeout) << "no hold at all";
-	ASSERT_EQ(waiting.wait_for(patience), std::future_status::ready);
+	ASSERT_EQ(waiting.wait_for(aWhile), std::future_status::ready);
 	EXPECT_EQ(waiting.get(), 0);
 	EXPECT_FALSE(rig.store.checked().snapshot("s1").live());
 	EXPECT_TRUE(rig.data.isIntact());
@@ -134,7 +135,7 @@ TEST(Late, ANoflushSuspendWaitsForNoHold)
 		auto suspend = std::async(std::launch::async, [&] {
 			return rig.origin.device().suspend(DmDevice::Suspend::NoFlush);
 		});
-		const bool soon = suspend.wait_for(patience) == std::future_status::ready;
+		const bool soon = suspend.wait_for(aWhile) == std::future_status::ready;
 		EXPECT_TRUE(soon) << "the suspend waits for the writes that are held";
 		EXPECT_EQ(waiting.wait_for(0s), std::future_status::timeout);
 		rig.extend();

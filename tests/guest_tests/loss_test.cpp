@@ -3,6 +3,7 @@
 // under load. Only snapshots that own data there suffer, or those for which a writer without a
 // buffer waited at the stall limit; the origin never fails and never waits longer than that.
 
+#include "harness/patience.h"
 #include "harness/pattern.h"
 #include "support/churn.h"
 #include "support/nbd_disk.h"
@@ -237,7 +238,7 @@ void hangLongerThanTheStallLimit(const Hanging &device)
 	// Who needs no copy waits for nothing.
 	EXPECT_EQ(rig.dataA.write(3, 100), 0);
 	EXPECT_EQ(rig.dataB.write(5, 200), 0);
-	ASSERT_EQ(waiting.wait_for(std::chrono::milliseconds(stallMs) + 12s),
+	ASSERT_EQ(waiting.wait_for(std::chrono::milliseconds(stallMs) + 12s * patience()),
 		  std::future_status::ready)
 		<< rig.store.device().status();
 	EXPECT_EQ(waiting.get(), 0);
@@ -268,11 +269,11 @@ void hangLongerThanTheStallLimit(const Hanging &device)
 
 void hangShorterThanTheStallLimit(const Hanging &device)
 {
-	HangRig rig(device, 30000);
+	HangRig rig(device, 300000);
 	auto waiting = rig.dataA.start(2 * piece, piece);
 	EXPECT_EQ(waiting.wait_for(1s), std::future_status::timeout) << "no buffer is free";
 	device.goOn();
-	ASSERT_EQ(waiting.wait_for(20s), std::future_status::ready);
+	ASSERT_EQ(waiting.wait_for(20s * patience()), std::future_status::ready);
 	EXPECT_EQ(waiting.get(), 0);
 	EXPECT_TRUE(rig.store.waitUntilWritten(30000));
 	const StoreStatus now = rig.store.checked();

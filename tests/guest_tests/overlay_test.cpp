@@ -331,7 +331,7 @@ TEST(Overlay, AReloadKeepsItAndShowsItReadOnly)
 
 TEST(Overlay, ANoflushSuspendGivesWaitingWritesBack)
 {
-	Rig rig({.chunk = chunk, .lowWater = 2048, .holdMs = 60000});
+	Rig rig({.chunk = chunk, .lowWater = 2048});
 	rig.take("s1");
 	Image image(rig.store, "s1", rig.origin, "rw");
 	Volume shown = rig.volumeOf(image, "s1", 2);

@@ -2,6 +2,7 @@
 // A snapshot never outlives the watch over its origin: as soon as another table may have let a
 // write pass unseen it is invalid, and no image read ever returns new data as old.
 
+#include "harness/patience.h"
 #include "support/churn.h"
 #include "support/shadow.h"
 #include "support/stack.h"
@@ -180,7 +181,7 @@ TEST_F(Watch, CopiedChunksAreReadableWhileTheOriginIsSuspended)
 	const Image image(store_, "s1", origin_);
 	ASSERT_EQ(origin_.device().suspend(), 0);
 	auto read = std::async(std::launch::async, [&] { return deviceHolds(image.path(), old_); });
-	EXPECT_EQ(read.wait_for(2500ms), std::future_status::ready);
+	EXPECT_EQ(read.wait_for(2500ms * patience()), std::future_status::ready);
 	ASSERT_EQ(origin_.device().resume(), 0);
 	EXPECT_TRUE(read.get());
 }

@@ -114,9 +114,9 @@ void Life::step(Random &dice)
 // What the dice passed over.
 void Life::tryTheRest(Random &dice)
 {
-	constexpr int patience = 300;
+	constexpr int attempts = 300;
 	for (size_t i = 0; i < counts_.size(); ++i)
-		for (int tries = 0; !counts_[i].done && tries < patience; ++tries) {
+		for (int tries = 0; !counts_[i].done && tries < attempts; ++tries) {
 			// Most of them need a snapshot, an image, an origin in peace.
 			take(dice);
 			makeImage(dice);
@@ -128,9 +128,9 @@ void Life::tryTheRest(Random &dice)
 
 void Life::takeDown()
 {
-	constexpr int patience = 400;
+	constexpr int attempts = 400;
 	for (size_t i = 0; i < stores_.size(); ++i)
-		EXPECT_TRUE(!stores_[i]->device.exists || removeStore(i, patience))
+		EXPECT_TRUE(!stores_[i]->device.exists || removeStore(i, attempts))
 			<< "store " << i << " stays in use";
 	for (auto &origin : origins_) {
 		const Stretch all = {0, origin->data.granules()};

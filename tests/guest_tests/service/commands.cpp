@@ -2,6 +2,8 @@
 // What a test of the product under systemd asks the machine.
 #include "service/commands.h"
 
+#include "harness/patience.h"
+
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -50,8 +52,7 @@ bool contains(const std::string &text, const std::string &words)
 
 bool comes(const std::function<bool()> &condition)
 {
-	constexpr int patienceSeconds = 60;
-	for (int i = 0; i < patienceSeconds * 2; i++) {
+	for (int i = 0; i < 30 * 2 * patience(); i++) {
 		if (condition())
 			return true;
 		usleep(500'000);

@@ -18,7 +18,7 @@ uint64_t timeOf(const std::string &unit, const std::string &name);
 std::string readAll(const std::string &path);
 bool contains(const std::string &text, const std::string &words);
 
-// Waits for what comes by itself; false if it did not for a minute: emulation is slow.
+// Waits for what comes by itself; false if it did not for two minutes.
 bool comes(const std::function<bool()> &condition);
 
 } // namespace snapdiff::lab

@@ -2,6 +2,8 @@
 // snapdiffd as a process of the test's, and volume groups that it carves from.
 #include "support/daemon_process.h"
 
+#include "harness/patience.h"
+
 #include "harness/block_device.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +38,7 @@ void changeSlowly(const std::string &path, uint64_t from, uint64_t to)
 	const Buffer buffer(mib, 0x5a);
 	for (uint64_t at = from; at < to; at += mib) {
 		ASSERT_EQ(device.write(at, buffer), 0) << "sector " << at;
-		usleep(5000);
+		usleep(10'000);
 	}
 }
 
@@ -123,7 +125,7 @@ size_t DaemonProcess::count(const std::string &words) const
 
 bool DaemonProcess::waitFor(const std::string &words, size_t number, int seconds) const
 {
-	for (int i = 0; i < seconds * 10; i++) {
+	for (int i = 0; i < seconds * 10 * patience(); i++) {
 		if (count(words) >= number)
 			return true;
 		usleep(100'000);

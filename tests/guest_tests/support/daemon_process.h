@@ -18,7 +18,7 @@ constexpr uint64_t mib = 2048; // sectors
 std::string runCommand(const std::string &command);
 
 // Changes all sectors of a device from one to before another; stops at the first error, which is a
-// failure. At most 200 MB/s: the disks of the guest are the host's memory, and nothing could be
+// failure. At most 100 MB/s: the disks of the guest are the host's memory, and nothing could be
 // promised of the fastest of them.
 void changeSlowly(const std::string &path, uint64_t from, uint64_t to);
 

@@ -2,6 +2,8 @@
 // The daemon as a process of a test, and volume groups for it to carve from.
 #include "support/daemon_run.h"
 
+#include "harness/patience.h"
+
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -99,12 +101,10 @@ bool DaemonRun::ended()
 
 bool DaemonRun::stop()
 {
-	constexpr int patience = 200;
-
 	if (pid_ <= 0)
 		return true;
 	::kill(pid_, SIGTERM);
-	for (int i = 0; i < patience; i++) {
+	for (int i = 0; i < 200 * patience(); i++) {
 		int status = 0;
 		if (waitpid(pid_, &status, WNOHANG) == pid_) {
 			pid_ = -1;
@@ -139,7 +139,7 @@ bool DaemonRun::hasSaid(const std::string &words) const
 
 bool DaemonRun::says(const std::string &words, int seconds) const
 {
-	for (int i = 0; i < seconds * 10; i++) {
+	for (int i = 0; i < seconds * 10 * patience(); i++) {
 		if (hasSaid(words))
 			return true;
 		usleep(100'000);

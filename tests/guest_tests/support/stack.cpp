@@ -127,7 +127,7 @@ StoreStatus Store::checked() const
 bool Store::waitUntilWritten(int limitMs) const
 {
 	for (int waited = 0; status().buffered; waited += 20) {
-		if (waited >= limitMs)
+		if (waited >= limitMs * patience())
 			return false;
 		sleepMs(20);
 	}

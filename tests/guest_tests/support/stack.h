@@ -7,6 +7,7 @@
 #include "harness/disk.h"
 #include "harness/dm_device.h"
 #include "harness/kernel_log.h"
+#include "harness/patience.h"
 #include "support/status.h"
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct StoreOptions
 {
 	uint32_t chunk = 8;
 	uint64_t lowWater = 0;
-	uint32_t holdMs = 60000;
+	// Longer than any test waits for a write that something else must release.
+	uint32_t holdMs = 600000;
 	uint32_t stallMs = 30000;
 	uint32_t buffer = 131072;
 	// As in the table: "full=drop-all discard=copy".
@@ -63,7 +65,7 @@ public:
 	StoreStatus checked() const;
 	// Waits until a condition on the summary holds; false after the time limit.
 	template<class Condition>
-	bool waitFor(Condition condition, int limitMs = 5000) const
+	bool waitExactly(Condition condition, int limitMs) const
 	{
 		for (int waited = 0;; waited += 5) {
 			if (condition(summary()))
@@ -72,6 +74,12 @@ public:
 				return false;
 			sleepMs(5);
 		}
+	}
+	// The same with patience.
+	template<class Condition>
+	bool waitFor(Condition condition, int limitMs = 5000) const
+	{
+		return waitExactly(condition, limitMs * patience());
 	}
 	// Waits until segments are written (buffered is 0); the oldest may be 10 s old by then.
 	bool waitUntilWritten(int limitMs = 15000) const;

@@ -364,6 +364,9 @@ bool Refiller::takeVolumes(const CarverReply &reply, int64_t nowNs)
 	dropPartial(reply);
 	for (const CarvedVolume &volume : reply.volumes)
 		more = settle(volume, first, nowNs) || more;
+	// What LVM does not know will not come.
+	std::erase_if(tookBack_,
+		      [this](dm::DeviceNumber number) { return !volumes_.contains(number); });
 	dropVanished(reply, before);
 	return more;
 }
@@ -378,12 +381,12 @@ bool Refiller::settle(const CarvedVolume &volume, bool first, int64_t nowNs)
 		unusedSince_.erase(name);
 		return false;
 	}
+	const bool cameBack = volume.number && tookBack_.erase(*volume.number);
 	if (volume.partial)
 		return false; // told by dropPartial()
 	const int64_t since = unusedSince_.try_emplace(name, nowNs).first->second;
 	const int64_t ripe = since + int64_t{config_.returnAfterMs} * 1'000'000;
-	const bool atOnce =
-		volume.ours && volume.number && (first || tookBack_.erase(*volume.number));
+	const bool atOnce = volume.ours && volume.number && (first || cameBack);
 	if (nowNs < ripe && !atOnce) {
 		volumesDue_ = std::min(volumesDue_, ripe);
 		return false;

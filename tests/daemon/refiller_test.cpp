@@ -432,6 +432,20 @@ TEST_F(Refilling, WhatCameBackIsLookedForBeforeAnythingIsCarved)
 	EXPECT_EQ(asked(CarverRequest::Kind::Carve), carved);
 }
 
+TEST_F(Refilling, WhatLvmDoesNotKnowIsWaitedForOnce)
+{
+	rounds(20);
+	ASSERT_EQ(run->reserve.readyCount(), 3U);
+	run->refiller.tookBack({9, 9});
+	rounds(10);
+	const std::string taken = run->reserve.ranges().front().name();
+	run->reserve.takeWhere([&](const ReadyRange &range) { return range.name() == taken; });
+	const size_t carved = asked(CarverRequest::Kind::Carve);
+	kernel.nowNs += 3600 * second; // the next look is due too
+	rounds(1);
+	EXPECT_EQ(asked(CarverRequest::Kind::Carve), carved + 1);
+}
+
 TEST_F(Refilling, RangesFollowThePaceAndItsTimeIsMeasured)
 {
 	config.rangeMaxSize = 4 * rangeSize;

@@ -83,9 +83,11 @@ void thawAll(Board &board, const std::vector<Fd> &files)
 	for (size_t i = files.size(); i-- > 0;) {
 		if (board.frozen[i].load() == 0)
 			continue;
-		// EINVAL: it was not frozen after all.
-		(void)ioctl(files[i].get(), FITHAW, 0);
-		board.frozen[i].store(0);
+		// EINVAL: it is not frozen.  But it may come to be: FIFREEZE waits for whoever
+		// is in the middle of a write, however long, and freezes then.  So the note
+		// stays for the next one who thaws, and the last one comes after the freezer.
+		if (ioctl(files[i].get(), FITHAW, 0) == 0)
+			board.frozen[i].store(0);
 	}
 }
 

@@ -26,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <sstream>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -258,6 +259,58 @@ TEST_F(Freezing, NothingStaysFrozenWhoeverIsKilledAndWhenever)
 		    killed[0], killed[1], killed[2], longest);
 	EXPECT_GT(std::min({killed[0], killed[1], killed[2]}), 0);
 	prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+// A write that lasts until somebody fills the other end of a pipe: freezing waits for its end.
+class EndlessWrite
+{
+public:
+	explicit EndlessWrite(const std::string &file)
+	{
+		if (pipe2(ends_, O_CLOEXEC) < 0)
+			throw std::runtime_error("no pipe");
+		thread_ = std::thread([this, file] {
+			const int to = open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+			splice(ends_[0], nullptr, to, nullptr, 4096, 0);
+			close(to);
+		});
+	}
+	~EndlessWrite()
+	{
+		close(ends_[1]);
+		thread_.join();
+		close(ends_[0]);
+	}
+	EndlessWrite(const EndlessWrite &) = delete;
+	EndlessWrite &operator=(const EndlessWrite &) = delete;
+
+private:
+	int ends_[2];
+	std::thread thread_;
+};
+
+// Whether who asked is killed meanwhile or not.
+TEST_F(Freezing, NothingStaysFrozenThatIsFrozenWhenItsTimeIsOver)
+{
+	for (const bool killed : {false, true}) {
+		SCOPED_TRACE(killed ? "killed" : "alive");
+		const TakingProcess taking(store.device().name(), killed ? "k" : "a");
+		std::optional<EndlessWrite> write(std::in_place, first.folder() + "/endless");
+		for (int wait = 0; wait < 5000 && taking.children().size() < 2; wait++)
+			usleep(200);
+		const std::vector<pid_t> children = taking.children();
+		ASSERT_EQ(children.size(), 2U);
+		sleep(7); // the watchdog gives it five seconds
+		if (taking.children().size() < 2)
+			GTEST_SKIP() << "splice() lets this kernel freeze";
+		if (killed)
+			kill(children[1], SIGKILL);
+		write.reset();
+		EXPECT_FALSE(taking.succeeds());
+		for (const MountedOrigin *mounted : {&first, &second})
+			EXPECT_TRUE(mounted->writable(10)) << mounted->folder() << " stayed frozen";
+	}
+	EXPECT_TRUE(store.status().snapshots.empty());
 }
 
 // Whoever cannot tell whether a snapshot is his own leaves it alone.

@@ -106,9 +106,11 @@ void MetricsWriter::fail(const Error &error)
 
 Result<> replaceFile(const std::string &file, std::string_view text)
 {
-	// Exporters read "*.prom": not this one.
+	// Exporters read "*.prom": not this one.  The folder may be another user's, who could put
+	// a link in its place: it is made anew, or not at all.
 	const std::string next = file + ".new";
-	Result<Fd> fd = Fd::open(next, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	unlink(next.c_str());
+	Result<Fd> fd = Fd::open(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
 
 	if (!fd)
 		return std::move(fd).error();

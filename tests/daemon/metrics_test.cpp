@@ -240,6 +240,17 @@ TEST_F(MetricsFile, IsReplacedWholeReadableForAllAndLeavesNothingBeside)
 	EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(MetricsFile, IsWrittenThroughNoLinkOfTheFoldersOwner)
+{
+	const std::string other = folder_ + "/other";
+	ASSERT_TRUE(replaceFile(other, "mine\n"));
+	ASSERT_EQ(symlink(other.c_str(), (file() + ".new").c_str()), 0);
+	ASSERT_TRUE(replaceFile(file(), "new\n"));
+	EXPECT_EQ(content(other), "mine\n");
+	EXPECT_EQ(content(file()), "new\n");
+	EXPECT_FALSE(std::filesystem::is_symlink(file()));
+}
+
 TEST_F(MetricsFile, IsWrittenByAProcessOfItsOwnAgainAndAgain)
 {
 	MetricsWriter writer(SNAPDIFFD);

@@ -366,7 +366,9 @@ void Daemon::tellRecords()
 			break;
 		case Record::Kind::AtLimit:
 			event(model::Severity::Warning, "level", store,
-			      "store " + store + " is short of space and has its maximum size");
+			      "store " + store + " is short of space and has " +
+				      (record.errnum ? "as many ranges as it can have"
+						     : "its maximum size"));
 			break;
 		case Record::Kind::Mute:
 			wrong("store " + store, "its summary is not understood");

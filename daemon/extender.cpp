@@ -24,6 +24,9 @@ constexpr int64_t postponeNs = 20 * msInNs;
 constexpr unsigned refusalsInARow = 3;
 constexpr int64_t refusalRestNs = 1000 * msInNs;
 
+// A store that can have no more ranges: until some of them have left.
+constexpr int64_t limitRestNs = 10000 * msInNs;
+
 bool willPass(int errnum)
 {
 	return errnum == ENOMEM || errnum == EINTR || errnum == EAGAIN;
@@ -259,6 +262,13 @@ bool Extender::settle(WatchedStore &store, ReadyRange &range, int errnum, int64_
 	if (errnum && !store.answers)
 		return false; // the store is gone, the range is as good as before
 
+	if (errnum == E2BIG) {
+		// Nothing is wrong with the range: it stays for others.
+		if (!std::exchange(store.toldLimit, true))
+			record(Record::Kind::AtLimit, store).errnum = errnum;
+		store.notBefore = now + limitRestNs;
+		return false;
+	}
 	const Record::Kind kind = !errnum	     ? Record::Kind::Given
 				  : willPass(errnum) ? Record::Kind::Postponed
 						     : Record::Kind::Refused;

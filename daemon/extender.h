@@ -56,7 +56,8 @@ struct Record
 		Refused,   // range refused for a reason that lies in the range
 		Postponed, // the message failed for a reason that will pass; tried again
 		Empty,	   // the store is short and nothing in reserve is for it
-		AtLimit,   // the store is short and has its maximum size
+		AtLimit,   // the store is short and has its maximum size, or (with an
+			   // errnum) as many ranges as it can have
 		Mute,	   // the store did not answer as the grammar says
 	};
 

@@ -152,7 +152,7 @@ static const struct number_rule timeout_rule = {
 
 /* Names */
 
-enum name { NAME_OK, NAME_EMPTY, NAME_LONG, NAME_DASH, NAME_CHAR };
+enum name { NAME_OK, NAME_EMPTY, NAME_LONG, NAME_DASH, NAME_DOTS, NAME_CHAR };
 
 static bool name_char(char c)
 {
@@ -168,6 +168,9 @@ static enum name read_name(const char *name)
 		return NAME_EMPTY;
 	if (*name == '-')
 		return NAME_DASH;
+	/* User space makes folders of these names. */
+	if (name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2])))
+		return NAME_DOTS;
 	for (i = 0; name[i]; i++) {
 		if (!name_char(name[i]))
 			return NAME_CHAR;
@@ -193,6 +196,8 @@ static int check_snapshot_name(const char *name, const char **why)
 		return refuse(why, "the snapshot's name has more than 64 characters");
 	case NAME_DASH:
 		return refuse(why, "the snapshot's name begins with '-'");
+	case NAME_DOTS:
+		return refuse(why, "the snapshot's name is '.' or '..'");
 	case NAME_CHAR:
 		break;
 	}
@@ -210,6 +215,8 @@ static int check_origin_name(const char *name, const char **why)
 		return refuse(why, "the origin's name has more than 64 characters");
 	case NAME_DASH:
 		return refuse(why, "the origin's name begins with '-'");
+	case NAME_DOTS:
+		return refuse(why, "the origin's name is '.' or '..'");
 	case NAME_CHAR:
 		break;
 	}

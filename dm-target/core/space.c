@@ -55,30 +55,44 @@ bool sd_overlap(u64 dev_a, u64 start_a, u64 len_a, u64 dev_b, u64 start_b, u64 l
 	return start_a <= last_sector(start_b, len_b) && start_b <= last_sector(start_a, len_a);
 }
 
-int sd_range_check(const struct sd_space *s, const struct sd_range_id *id, u64 dev_size,
-		   u32 block, const char **why)
+/* What is wrong with the range itself; NULL: nothing. */
+static const char *range_fault(const struct sd_space *s, const struct sd_range_id *id,
+			       u64 dev_size, u32 block)
 {
 	u64 mask = block ? block - 1 : 0;
 
 	if (!id->len)
-		*why = "the range has no length";
-	else if (id->start + id->len < id->start)
-		*why = "the range's end does not fit 64 bits";
-	else if (id->start + id->len > dev_size)
-		*why = "the range ends behind the end of its device";
-	else if (id->start & mask)
-		*why = "the range does not begin at a logical block of its device";
-	else if (id->len & mask)
-		*why = "the range's length is not a multiple of its device's logical block";
-	else if (id->len < s->chunk)
-		*why = "the range is shorter than one chunk";
-	else if (id->len >> chunk_shift(s) > 1ULL << 48)
-		*why = "the range has more places than can be numbered";
-	else if (s->filled >= SNAPDIFF_RANGES_MAX)
+		return "the range has no length";
+	if (id->start + id->len < id->start)
+		return "the range's end does not fit 64 bits";
+	if (id->start + id->len > dev_size)
+		return "the range ends behind the end of its device";
+	if (id->start & mask)
+		return "the range does not begin at a logical block of its device";
+	if (id->len & mask)
+		return "the range's length is not a multiple of its device's logical block";
+	if (id->len < s->chunk)
+		return "the range is shorter than one chunk";
+	if (id->len >> chunk_shift(s) > 1ULL << 48)
+		return "the range has more places than can be numbered";
+	return NULL;
+}
+
+int sd_range_check(const struct sd_space *s, const struct sd_range_id *id, u64 dev_size,
+		   u32 block, const char **why)
+{
+	const char *fault = range_fault(s, id, dev_size, block);
+
+	if (fault) {
+		*why = fault;
+		return -EINVAL;
+	}
+	/* Whoever chose it may give it to another store. */
+	if (s->filled >= SNAPDIFF_RANGES_MAX) {
 		*why = "the store has as many ranges as it can have";
-	else
-		return 0;
-	return -EINVAL;
+		return -E2BIG;
+	}
+	return 0;
 }
 
 static bool same_id(const struct sd_range_id *a, const struct sd_range_id *b)

@@ -29,8 +29,8 @@ bool isName(std::string_view text)
 		       c == '_' || c == '.' || c == '+' || c == ':' || c == '-';
 	};
 
-	return !text.empty() && text.size() <= SNAPDIFF_NAME_MAX && text[0] != '-' &&
-	       std::all_of(text.begin(), text.end(), legal);
+	return !text.empty() && text.size() <= SNAPDIFF_NAME_MAX && text[0] != '-' && text != "." &&
+	       text != ".." && std::all_of(text.begin(), text.end(), legal);
 }
 
 static constexpr std::string_view blanks = " \t\r\n";

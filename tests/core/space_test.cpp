@@ -70,7 +70,7 @@ TEST(RangeCheck, RefusesMoreRangesThanCanBe)
 	sd_range_id id = rangeOf(1);
 
 	space->filled = SNAPDIFF_RANGES_MAX;
-	EXPECT_EQ(sd_range_check(space.get(), &id, 1000, 1, &why), -EINVAL);
+	EXPECT_EQ(sd_range_check(space.get(), &id, 1000, 1, &why), -E2BIG);
 	EXPECT_STREQ(why, "the store has as many ranges as it can have");
 	space->filled = 0;
 }

@@ -240,6 +240,31 @@ TEST_F(Extending, AStoreThatRefusesEverythingDoesNotUseUpTheReserve)
 	EXPECT_FALSE(extender.nextRetry());
 }
 
+TEST_F(Extending, AStoreThatCanHaveNoMoreRangesLeavesThemToOthers)
+{
+	kernel.addStore(first, "a", 1000, 900);
+	kernel.fill(first, 500);
+	extender.watch(first, "a");
+	addReserve(10);
+	kernel.extendErrors.assign(10, E2BIG);
+	wake();
+	EXPECT_EQ(count(Record::Kind::Refused), 0U);
+	EXPECT_EQ(count(Record::Kind::AtLimit), 1U);
+	EXPECT_EQ(kernel.extendErrors.size(), 9U);
+	EXPECT_TRUE(reserve.collect().empty());
+	for (int tries = 0; tries < 3; tries++) {
+		ASSERT_TRUE(extender.nextRetry());
+		EXPECT_GT(*extender.nextRetry(), kernel.nowNs);
+		kernel.nowNs = *extender.nextRetry();
+		extender.retry(kernel.nowNs);
+	}
+	EXPECT_EQ(count(Record::Kind::AtLimit), 1U); // told once
+	kernel.extendErrors.clear();
+	kernel.nowNs = *extender.nextRetry();
+	extender.retry(kernel.nowNs);
+	EXPECT_EQ(count(Record::Kind::Given), 1U);
+}
+
 TEST_F(Extending, LackOfMemoryIsTriedAgainSoonWithTheSameRange)
 {
 	kernel.addStore(first, "a", 1000, 900);

@@ -84,10 +84,10 @@ TEST(Duration, HasTwoPartsAtMost)
 
 TEST(Name, HasItsRule)
 {
-	for (const char *good : {"a", "vg0-home", "A.b_c+d:e-9", "9"})
+	for (const char *good : {"a", "vg0-home", "A.b_c+d:e-9", "9", "...", ".a"})
 		EXPECT_TRUE(isName(good)) << good;
 	EXPECT_TRUE(isName(std::string(64, 'x')));
-	for (const char *bad : {"", "-a", "a b", "a/b", "a@b", "\xc3\xa4", "a\n"})
+	for (const char *bad : {"", ".", "..", "-a", "a b", "a/b", "a@b", "\xc3\xa4", "a\n"})
 		EXPECT_FALSE(isName(bad)) << bad;
 	EXPECT_FALSE(isName(std::string(65, 'x')));
 }

@@ -82,10 +82,15 @@ int64_t Refiller::nextStep() const
 	int64_t next = std::min(volumesDue_, spares_.nextStep());
 	if (anyGroup() && resynced_)
 		next = std::min(next, suppliesDue_);
-	if (resynced_ && suppliesKnown_ && isShort())
-		for (size_t i = 0; i < supplies_.size(); i++)
-			if (pieceOf(i, INT64_MAX))
-				next = std::min(next, supplies_[i].notBefore);
+	if (resynced_ && suppliesKnown_)
+		for (const Demand &demand : unmetDemands())
+			for (const std::string &vg : demand.supplies) {
+				const auto supply = std::ranges::find(supplies_, vg, &Supply::vg);
+				if (supply != supplies_.end() &&
+				    pieceOf(static_cast<size_t>(supply - supplies_.begin()),
+					    INT64_MAX))
+					next = std::min(next, supply->notBefore);
+			}
 	return next;
 }
 
@@ -478,6 +483,9 @@ void Refiller::takeSupplies(const CarverReply &reply, int64_t nowNs)
 void Refiller::lookFailed(const CarverReply &reply)
 {
 	lookFailures_++;
+	for (Supply &supply : supplies_)
+		if (!isDeviceSupply(supply.vg))
+			supply.carvable = 0; // until a look succeeds
 	// Who has devices only, and no LVM, lacks nothing.
 	if (reply.errnum == ENOENT && !anyGroup())
 		notices_.right("lvm");
@@ -520,7 +528,8 @@ void Refiller::judgeSupplies()
 		}
 		const bool fits = pieceOf(i, INT64_MAX).has_value();
 		supply.size = group->second.size;
-		supply.carvable = fits ? carvableOf(group->second) : 0;
+		// What fails now must not be counted on.
+		supply.carvable = fits && !supply.failures ? carvableOf(group->second) : 0;
 		if (supply.failures && fits)
 			continue; // until a carve works again
 		supply.state = fits ? Supply::State::Ok : Supply::State::Full;
@@ -580,6 +589,7 @@ void Refiller::supplyFailed(Supply &supply, const CarverReply &reply, int64_t no
 	suppliesDue_ = nowNs;
 	supply.notBefore = nowNs + backOff(supply.failures);
 	supply.failures++;
+	supply.carvable = 0;
 	supply.state = reply.errnum == ENOSPC ? Supply::State::Full : Supply::State::Failed;
 	if (reply.errnum == ENOSPC)
 		return; // the next one is asked at once, nextPiece() leaves this one out

@@ -113,6 +113,7 @@ bool Stores::watchAll(const std::vector<dm::Device> &devices)
 		}
 		changed = true;
 		notices_.right("store " + known->first);
+		notices_.right("watch store " + known->first);
 		notices_.event(model::Severity::Ok, "store-removed", known->first,
 			       "store " + known->first + " is gone");
 		giveBack_.forget(known->first);
@@ -142,7 +143,7 @@ bool Stores::watchOne(const dm::Device &device)
 	store.rate.remember(secondsToRemember(config_));
 	WatchedStore *watched = extender_.watch(device.number, device.name);
 	if (!watched) {
-		notices_.wrong("store " + device.name, "there are too many stores");
+		notices_.wrong("watch store " + device.name, "there are too many stores");
 		return isNew;
 	}
 	applySupplies(*watched, device.name);
@@ -186,6 +187,7 @@ void Stores::readOne(Known &known, int64_t nowNs)
 		notices_.wrong("store " + known.store.name, read.error().message());
 		return;
 	}
+	notices_.right("store " + known.store.name);
 	nameDevices(*read);
 	if (known.read)
 		tellChanges(known.store, *read, nowNs);

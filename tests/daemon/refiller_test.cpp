@@ -222,6 +222,8 @@ TEST_F(Refilling, AFailingSupplyIsReportedTriedAgainAndTheNextUsedAtOnce)
 	EXPECT_GE(inReserve("vg1"), 2U);
 	EXPECT_TRUE(run->told.problems.contains("supply vg0"));
 	EXPECT_EQ(run->refiller.supplies()[0].state, Supply::State::Failed);
+	EXPECT_EQ(run->refiller.supplies()[0].carvable, 0U); // nobody may count on it
+	EXPECT_GT(run->refiller.supplies()[1].carvable, 0U);
 
 	run->carver.brokenGroups.clear();
 	kernel.addStore(storeNumber, "a", 1000, 900);
@@ -230,6 +232,7 @@ TEST_F(Refilling, AFailingSupplyIsReportedTriedAgainAndTheNextUsedAtOnce)
 	kernel.fill(storeNumber, rangeSize); // the next shortage tries it again
 	rounds(10);
 	EXPECT_EQ(run->refiller.supplies()[0].state, Supply::State::Ok);
+	EXPECT_GT(run->refiller.supplies()[0].carvable, 0U);
 	EXPECT_FALSE(run->told.problems.contains("supply vg0"));
 	EXPECT_GE(inReserve("vg0"), 1U);
 }

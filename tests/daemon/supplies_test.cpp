@@ -310,6 +310,30 @@ TEST_F(Supplies, AStoreWithAListOfItsOwnGetsNothingElse)
 	EXPECT_EQ(given, (std::vector<std::string>{"b vg1", "b vg1", "a vg0"}));
 }
 
+TEST_F(Supplies, ALoopDoesNotSpinWhileOneListIsExhaustedAndAnotherIsNot)
+{
+	for (const bool common : {true, false}) {
+		SCOPED_TRACE(common ? "the list of all" : "the list of b");
+		lvm.groups["vg0"].free = common ? 0 : 4 * rangeSize;
+		lvm.groups["vg1"].free = common ? 4 * rangeSize : 0;
+		config.supplies = std::vector<std::string>{"vg0"};
+		useFor("b", {"vg1"});
+		if (common)
+			kernel.addStore(storeB, "b", 100000, 10);
+		unsigned steps = 0;
+		const int64_t end = kernel.nowNs + 600 * second;
+		while (kernel.nowNs < end && steps < 5000) {
+			round();
+			steps++;
+			if (!run->carver.busy())
+				kernel.nowNs = std::max(run->refiller.nextStep(),
+							kernel.nowNs - second / 10);
+		}
+		EXPECT_LT(steps, 1000U);
+		EXPECT_EQ(inReserve(common ? "vg1" : "vg0"), 2U);
+	}
+}
+
 TEST_F(Supplies, AStoreThatMayHaveNothingOfTheReserveStarvesAndIsCarvedFor)
 {
 	config.supplies = std::vector<std::string>{"vg0"};

@@ -177,11 +177,15 @@ Bus::Poll Bus::poll() const
 	if (!shown_)
 		return {-1, 0, retryNs_};
 
-	const auto data = shown_->connection->getEventLoopPollData();
-	Poll poll = {data.fd, data.events, INT64_MAX};
-	if (data.timeout_usec != UINT64_MAX)
-		poll.untilNs = static_cast<int64_t>(data.timeout_usec) * 1000;
-	return poll;
+	try {
+		const auto data = shown_->connection->getEventLoopPollData();
+		Poll poll = {data.fd, data.events, INT64_MAX};
+		if (data.timeout_usec != UINT64_MAX)
+			poll.untilNs = static_cast<int64_t>(data.timeout_usec) * 1000;
+		return poll;
+	} catch (const sdbus::Error &) {
+		return {-1, 0, 0}; // it was lost with the last message: process() finds out
+	}
 }
 
 void Bus::startConnecting()
@@ -268,6 +272,8 @@ void Bus::process(int64_t nowNs)
 		}
 		if (!lost_ && !shown_->refusal.empty())
 			lost_ = shown_->refusal;
+		if (!lost_)
+			(void)shown_->connection->getEventLoopPollData(); // throws if it is lost
 	} catch (const sdbus::Error &error) {
 		lost_ = error.getMessage();
 	}

@@ -10,11 +10,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
-#include <filesystem>
 #include <functional>
+#include <memory>
 #include <span>
 
 #define TOML_EXCEPTIONS 0
+#include <dirent.h>
+#include <fcntl.h>
 #include <toml++/toml.h>
 
 namespace snapdiff::daemon {
@@ -585,17 +587,30 @@ Result<Config> finish(Config config, const Places &places)
 // editor's copies are no configuration.
 Result<std::vector<std::string>> dropIns(const std::string &folder)
 {
-	std::error_code error;
+	// As in readFile(): the daemon reads it anew while the disk may hold its writers.
+	constexpr int how = O_RDONLY | O_DIRECTORY;
 	std::vector<std::string> files;
 
-	std::filesystem::directory_iterator entry(folder, error);
-	for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-		const std::string name = entry->path().filename();
-		if (entry->path().extension() == ".toml" && name[0] != '.')
-			files.push_back(entry->path());
+	Result<Fd> fd = Fd::open(folder, how | O_NOATIME);
+	if (!fd && fd.error().errnum() == EPERM)
+		fd = Fd::open(folder, how);
+	if (!fd && fd.error().errnum() == ENOENT)
+		return files;
+	if (!fd)
+		return Error(fd.error().errnum(), "read " + folder);
+	const std::unique_ptr<DIR, int (*)(DIR *)> entries(fdopendir(fd->get()), closedir);
+	if (!entries)
+		return Error(errno, "read " + folder);
+	(void)fd->release(); // closedir() closes it
+	errno = 0;
+	while (const dirent *entry = readdir(entries.get())) {
+		const std::string_view name = entry->d_name;
+		if (name.ends_with(".toml") && name[0] != '.')
+			files.push_back(folder + "/" + entry->d_name);
+		errno = 0;
 	}
-	if (error && error != std::errc::no_such_file_or_directory)
-		return Error(error.value(), "read " + folder);
+	if (errno)
+		return Error(errno, "read " + folder);
 	std::sort(files.begin(), files.end());
 	return files;
 }

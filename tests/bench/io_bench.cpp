@@ -2,8 +2,9 @@
 // What an origin costs its writers: one fio job each on dm-linear, on an origin without a snapshot
 // and on one with a fresh snapshot, in turn, on separate throttled disks for origin and store.
 
-#include "fill/lvm_group.h"
+#include "harness/disk.h"
 #include "samples.h"
+#include "support/command.h"
 #include "support/stack.h"
 
 #include <array>

@@ -3,6 +3,7 @@
 
 #include "peers.h"
 
+#include "support/command.h"
 #include "support/dm_control.h"
 
 #include <csignal>

@@ -3,6 +3,7 @@
 // needs one of them may read it, and must not need to write a byte there.
 #include "harness/disk.h"
 #include "support/busy_process.h"
+#include "support/command.h"
 #include "support/daemon_process.h"
 #include "support/daemon_root.h"
 #include "support/stack.h"

@@ -4,6 +4,7 @@
 #include "harness/block_device.h"
 #include "harness/disk.h"
 #include "support/busy_process.h"
+#include "support/command.h"
 #include "support/daemon_process.h"
 #include "support/hot_watch.h"
 #include "support/stack.h"

@@ -5,6 +5,7 @@
 //
 // Runs snapdiffd-killable, which is snapdiffd with a hook that counts steps down.
 #include "daemon/killable.h"
+#include "support/command.h"
 #include "support/daemon_run.h"
 #include "support/stack.h"
 
@@ -156,7 +157,7 @@ protected:
 	void checkVolumes(const std::string &after)
 	{
 		std::istringstream lines(
-			shell("lvs --noheadings -o lv_name,lv_tags,lv_active sdt0"));
+			runCommand("lvs --noheadings -o lv_name,lv_tags,lv_active sdt0"));
 		std::set<std::string> known;
 		for (std::string line; std::getline(lines, line);) {
 			std::istringstream words(line);

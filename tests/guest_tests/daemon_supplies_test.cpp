@@ -5,6 +5,7 @@
 #include "harness/kernel_log.h"
 #include "lvm/lvm.h"
 #include "probe/claim.h"
+#include "support/command.h"
 #include "support/daemon_run.h"
 #include "support/stack.h"
 
@@ -48,35 +49,35 @@ TEST(ASpareDevice, IsRefusedWithTheReasonWhateverUsesIt)
 	const std::string path = disk.path();
 	EXPECT_EQ(refusalOf(path), "");
 
-	shell("mkfs.ext4 -q " + path);
+	runCommand("mkfs.ext4 -q " + path);
 	EXPECT_TRUE(contains(refusalOf(path), "it holds an ext4 file system")) << refusalOf(path);
 	EXPECT_TRUE(contains(refusalOf(path), "wipefs -a " + path)) << refusalOf(path);
 
 	std::filesystem::create_directories("/run/spare");
-	shell("mount " + path + " /run/spare");
+	runCommand("mount " + path + " /run/spare");
 	EXPECT_TRUE(contains(refusalOf(path), "is mounted on /run/spare")) << refusalOf(path);
-	shell("umount /run/spare");
+	runCommand("umount /run/spare");
 
 	// Visible only through a process in that namespace.
-	shell("unshare -m sh -c 'mount " + path +
-	      " /run/spare && touch /run/spare-ready && exec sleep 1000' >/dev/null 2>&1 & "
-	      "echo $! > /run/spare-pid; while [ ! -e /run/spare-ready ]; do sleep 0.1; done");
+	runCommand("unshare -m sh -c 'mount " + path +
+		   " /run/spare && touch /run/spare-ready && exec sleep 1000' >/dev/null 2>&1 & "
+		   "echo $! > /run/spare-pid; while [ ! -e /run/spare-ready ]; do sleep 0.1; done");
 	EXPECT_TRUE(contains(refusalOf(path),
 			     "is mounted on /run/spare in the mount namespace of process"))
 		<< refusalOf(path);
-	shell("kill $(cat /run/spare-pid)");
+	runCommand("kill $(cat /run/spare-pid)");
 	for (int i = 0; i < 100 && !canBeClaimed(path); i++)
 		usleep(100'000);
 
-	shell("wipefs -q -a " + path + " && mkswap -q " + path + " && swapon " + path);
+	runCommand("wipefs -q -a " + path + " && mkswap -q " + path + " && swapon " + path);
 	EXPECT_TRUE(contains(refusalOf(path), "is used as swap")) << refusalOf(path);
-	shell("swapoff " + path);
+	runCommand("swapoff " + path);
 	EXPECT_TRUE(contains(refusalOf(path), "holds swap signature")) << refusalOf(path);
-	shell("wipefs -q -a " + path + " && pvcreate -q -y " + path);
+	runCommand("wipefs -q -a " + path + " && pvcreate -q -y " + path);
 	EXPECT_TRUE(contains(refusalOf(path), "LVM2_member")) << refusalOf(path);
-	shell("pvremove -q -y " + path + " && mkfs.xfs -q -f " + path);
+	runCommand("pvremove -q -y " + path + " && mkfs.xfs -q -f " + path);
 	EXPECT_TRUE(contains(refusalOf(path), "xfs file system")) << refusalOf(path);
-	shell("wipefs -q -a " + path);
+	runCommand("wipefs -q -a " + path);
 	EXPECT_EQ(refusalOf(path), "");
 }
 
@@ -89,9 +90,9 @@ TEST(ASpareDevice, IsRefusedWhenSomethingLiesOnIt)
 		EXPECT_TRUE(contains(refusalOf(disk.path()), "is used by "))
 			<< refusalOf(disk.path());
 	}
-	shell("modprobe loop; losetup /dev/loop7 " + disk.path());
+	runCommand("modprobe loop; losetup /dev/loop7 " + disk.path());
 	EXPECT_TRUE(contains(refusalOf(disk.path()), "is used by loop7")) << refusalOf(disk.path());
-	shell("losetup -d /dev/loop7");
+	runCommand("losetup -d /dev/loop7");
 	for (int i = 0; i < 50 && !refusalOf(disk.path()).empty(); i++)
 		usleep(100'000);
 	EXPECT_EQ(refusalOf(disk.path()), "");
@@ -108,8 +109,8 @@ TEST(ASpareDevice, IsRefusedWhenItHasPartitionsAndAPartitionIsTaken)
 {
 	const Disk space(0, 64 * mib);
 	space.zero();
-	shell("modprobe loop; losetup /dev/loop6 " + space.path() +
-	      " && addpart /dev/loop6 1 2048 65536");
+	runCommand("modprobe loop; losetup /dev/loop6 " + space.path() +
+		   " && addpart /dev/loop6 1 2048 65536");
 	EXPECT_TRUE(contains(refusalOf("/dev/loop6"), "has partitions (loop6p1)"))
 		<< refusalOf("/dev/loop6");
 	EXPECT_EQ(refusalOf("/dev/loop6p1"), "");
@@ -121,8 +122,8 @@ TEST(ASpareDevice, IsRefusedWhenItHasPartitionsAndAPartitionIsTaken)
 		EXPECT_EQ(*probe::disksOf(claimed->device.number),
 			  (std::vector{probe::blockDevice("/dev/loop6")->number}));
 	}
-	shell("delpart /dev/loop6 1");
-	shell("losetup -d /dev/loop6");
+	runCommand("delpart /dev/loop6 1");
+	runCommand("losetup -d /dev/loop6");
 }
 
 TEST(ACarvedVolume, HasNothingOfWhatWasThereBefore)
@@ -132,15 +133,16 @@ TEST(ACarvedVolume, HasNothingOfWhatWasThereBefore)
 	lvm::Lvm lvm(runner);
 	for (const char *maker : {"mkfs.ext4 -q", "mkfs.xfs -q", "mkswap -q",
 				  "lvm pvcreate -q -y --config devices/scan_lvs=1"}) {
-		shell("lvcreate -q -y -Wn -Zn -L 320M -n old sdt0");
-		shell(std::string(maker) + " /dev/sdt0/old");
-		const std::string place = shell("lvs --noheadings -o seg_pe_ranges sdt0/old");
+		runCommand("lvcreate -q -y -Wn -Zn -L 320M -n old sdt0");
+		runCommand(std::string(maker) + " /dev/sdt0/old");
+		const std::string place = runCommand("lvs --noheadings -o seg_pe_ranges sdt0/old");
 		ASSERT_FALSE(probe::contentOf("/dev/sdt0/old")->empty()) << maker;
-		shell("lvremove -q -y sdt0/old");
+		runCommand("lvremove -q -y sdt0/old");
 
 		const auto carved = lvm.carve({"sdt0", uint64_t{320} << 20, {}, {}, {}});
 		ASSERT_TRUE(carved) << carved.error().message();
-		EXPECT_EQ(shell("lvs --noheadings -o seg_pe_ranges " + carved->fullName()), place);
+		EXPECT_EQ(runCommand("lvs --noheadings -o seg_pe_ranges " + carved->fullName()),
+			  place);
 		const auto content = probe::contentOf(carved->dmPath);
 		ASSERT_TRUE(content);
 		EXPECT_EQ(content->type, "") << maker;
@@ -179,17 +181,17 @@ protected:
 
 TEST_F(Supplied, ADeviceIsHeldAgainstOthersGivenAndComesBack)
 {
-	shell("mkfs.ext4 -q " + device.path());
+	runCommand("mkfs.ext4 -q " + device.path());
 	run.configure("supplies = [\"" + device.path() + "\"]\n");
 	run.start();
 	ASSERT_TRUE(run.says("holds an ext4 file system"));
 	EXPECT_TRUE(run.hasSaid("wipefs -a " + device.path()));
-	shell("wipefs -q -a " + device.path());
+	runCommand("wipefs -q -a " + device.path());
 	ASSERT_TRUE(run.says("is unused and in reserve"));
 
 	// While it is in reserve nobody else gets it.
-	EXPECT_NE(shellStatus("mkfs.ext4 -q -F " + device.path()), 0);
-	EXPECT_NE(shellStatus("pvcreate -q -y " + device.path()), 0);
+	EXPECT_NE(statusOf("mkfs.ext4 -q -F " + device.path()), 0);
+	EXPECT_NE(statusOf("pvcreate -q -y " + device.path()), 0);
 	EXPECT_FALSE(canBeClaimed(device.path()));
 
 	hungry(mib);
@@ -219,7 +221,7 @@ TEST_F(Supplied, ADeviceWithWhatLooksLikeAFileSystemIsLeftAloneAfterItsStore)
 	ASSERT_TRUE(content());
 	store.reset();
 	// As if the store had kept an origin's first chunk there.
-	shell("mkfs.ext4 -q -F " + device.path());
+	runCommand("mkfs.ext4 -q -F " + device.path());
 	run.startOver();
 	ASSERT_TRUE(run.says("holds an ext4 file system"));
 	EXPECT_TRUE(canBeClaimed(device.path()));
@@ -232,8 +234,8 @@ TEST_F(Supplied, AReserveVolumeCannotBeTakenByOthers)
 	run.configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
 	run.start();
 	ASSERT_TRUE(run.says("carved sdt0/snapdiff.1"));
-	EXPECT_NE(shellStatus("mkfs.ext4 -q -F /dev/sdt0/snapdiff.0"), 0);
-	EXPECT_NE(shellStatus("swapon /dev/sdt0/snapdiff.1"), 0);
+	EXPECT_NE(statusOf("mkfs.ext4 -q -F /dev/sdt0/snapdiff.0"), 0);
+	EXPECT_NE(statusOf("swapon /dev/sdt0/snapdiff.1"), 0);
 	hungry(20 * mib);
 	ASSERT_TRUE(content()) << run.log();
 	EXPECT_EQ(store->status().ranges.size(), 3U);
@@ -244,10 +246,11 @@ TEST_F(Supplied, AReserveVolumeCannotBeTakenByOthers)
 TEST_F(Supplied, ALeftoverIsWipedBeforeItIsReserveAndAnotherVolumeIsNot)
 {
 	const Group group("sdt0", {0}, 256 * mib);
-	shell("lvcreate -q -y -L 64M -n snapdiff.0 --addtag snapdiff --addtag snapdiff-reserve "
-	      "sdt0 "
-	      "&& lvcreate -q -y -L 64M -n home sdt0");
-	shell("mkfs.ext4 -q /dev/sdt0/snapdiff.0 && mkfs.ext4 -q /dev/sdt0/home");
+	runCommand(
+		"lvcreate -q -y -L 64M -n snapdiff.0 --addtag snapdiff --addtag snapdiff-reserve "
+		"sdt0 "
+		"&& lvcreate -q -y -L 64M -n home sdt0");
+	runCommand("mkfs.ext4 -q /dev/sdt0/snapdiff.0 && mkfs.ext4 -q /dev/sdt0/home");
 	run.configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
 	run.start();
 	ASSERT_TRUE(run.says("carved sdt0/snapdiff.1"));
@@ -308,7 +311,7 @@ TEST_F(Supplied, AnLvmThatHangsIsKilledAndTheNextVolumeGroupIsUsed)
 		ASSERT_TRUE(run.says("carved sdt1/snapdiff.0"));
 		EXPECT_TRUE(run.stop());
 	}
-	EXPECT_NE(shellStatus("ps ax | grep -q '[s]leep 1000'"), 0) << "left behind";
+	EXPECT_NE(statusOf("ps ax | grep -q '[s]leep 1000'"), 0) << "left behind";
 }
 
 TEST_F(Supplied, AVolumeGroupWithoutSpaceIsFollowedByTheNextAndTheEndIsSaid)
@@ -334,17 +337,17 @@ TEST_F(Supplied, AVolumeGroupWhoseDiskVanishesIsReportedAndTheNextUsed)
 		      "reserve_ranges = 1\n");
 	// One of its two disks is gone before the daemon looks.
 	DmDevice &disk = const_cast<DmDevice &>(first.slice(1).device());
-	const std::string good = shell("dmsetup table " + disk.name());
-	shell("echo \"0 " + std::to_string(64 * mib) + " error\" | dmsetup load " + disk.name() +
-	      " && dmsetup resume " + disk.name());
+	const std::string good = runCommand("dmsetup table " + disk.name());
+	runCommand("echo \"0 " + std::to_string(64 * mib) + " error\" | dmsetup load " +
+		   disk.name() + " && dmsetup resume " + disk.name());
 	run.start();
 	ASSERT_TRUE(run.says("a physical volume of it is missing"));
 	EXPECT_TRUE(run.hasSaid("vgreduce --removemissing sdt0"));
 	ASSERT_TRUE(run.says("carved sdt1/snapdiff.0"));
 	EXPECT_TRUE(run.stop());
-	shell("echo '" + good + "' | dmsetup load " + disk.name() + " && dmsetup resume " +
-	      disk.name() + " && vgck sdt0; vgextend -q --restoremissing sdt0 " +
-	      first.slice(1).path() + " || true");
+	runCommand("echo '" + good + "' | dmsetup load " + disk.name() + " && dmsetup resume " +
+		   disk.name() + " && vgck sdt0; vgextend -q --restoremissing sdt0 " +
+		   first.slice(1).path() + " || true");
 }
 
 } // namespace

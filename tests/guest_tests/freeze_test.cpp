@@ -9,6 +9,7 @@
 #include "ops/freeze.h"
 #include "ops/inventory.h"
 #include "ops/snapshot.h"
+#include "support/command.h"
 #include "support/daemon_process.h"
 #include "support/stack.h"
 #include "support/tracer.h"

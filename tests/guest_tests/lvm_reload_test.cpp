@@ -3,6 +3,7 @@
 // to do, and after that the next take is as good as any.
 #include "harness/disk.h"
 #include "harness/kernel_log.h"
+#include "support/command.h"
 #include "support/daemon_process.h"
 
 #include <gtest/gtest.h>
@@ -79,7 +80,7 @@ protected:
 		runCommand(std::string("echo two > ") + folder_ + "/file && sync -f " + folder_);
 		const std::string where = tool("mount after");
 		const std::string shown = where.substr(0, where.find('\n'));
-		EXPECT_EQ(runCommand("cat " + shown + "/file"), "one\n");
+		EXPECT_EQ(runCommand("cat " + shown + "/file"), "one");
 		tool("umount after");
 		tool("delete -y before after");
 	}

@@ -2,6 +2,7 @@
 // The product as systemd runs it: its units, what is attached at boot, journal and metrics. The
 // machine is that of tests/guest/service/prepare-attached.
 #include "service/commands.h"
+#include "support/command.h"
 
 #include <gtest/gtest.h>
 
@@ -49,7 +50,7 @@ TEST(Service, TheDaemonHasThreeRightsAndItsExposureIsAtMostThree)
 	EXPECT_EQ(capabilities(mainPid()), sysAdmin | sysResource | ipcLock);
 
 	const std::string text =
-		output("systemd-analyze security --no-pager snapdiffd.service | tail -n 1");
+		outputOf("systemd-analyze security --no-pager snapdiffd.service | tail -n 1");
 	const size_t colon = text.find("snapdiffd.service: ");
 	ASSERT_NE(colon, text.npos) << text;
 	const double exposure = std::strtod(text.c_str() + colon + 19, nullptr);
@@ -61,11 +62,11 @@ TEST(Service, TheDaemonHasThreeRightsAndItsExposureIsAtMostThree)
 TEST(Service, LvmRunsInAUnitOfItsOwnAndTheReserveIsFilled)
 {
 	EXPECT_TRUE(comes([] {
-		return contains(output("lvs --noheadings -S lv_tags=snapdiff-reserve -o vg_name"),
+		return contains(outputOf("lvs --noheadings -S lv_tags=snapdiff-reserve -o vg_name"),
 				"vg1");
-	})) << output("lvs -a; journalctl -b -u 'snapdiffd*' --no-pager");
+	})) << outputOf("lvs -a; journalctl -b -u 'snapdiffd*' --no-pager");
 	const std::string helpers =
-		output("systemctl list-units --plain --no-legend 'snapdiffd-helper@*'");
+		outputOf("systemctl list-units --plain --no-legend 'snapdiffd-helper@*'");
 	EXPECT_TRUE(contains(helpers, "running")) << helpers;
 	// The daemon is alone in its unit.
 	EXPECT_EQ(readAll("/sys/fs/cgroup/system.slice/snapdiffd.service/cgroup.procs"),
@@ -78,9 +79,9 @@ TEST(Service, OriginsAreAttachedBeforeTheirFileSystemsAreCheckedAndMounted)
 		timeOf("snapdiff-attach.service", "ExecMainExitTimestampMonotonic");
 	ASSERT_NE(attached, 0U);
 	for (const std::string volume : {"home", "srv"}) {
-		EXPECT_TRUE(contains(output("dmsetup table vg0-" + volume), "snapdiff-origin"))
-			<< output("dmsetup table; journalctl -b -u snapdiff-attach --no-pager");
-		EXPECT_EQ(output("findmnt -n -o SOURCE /" + volume), "/dev/mapper/vg0-" + volume);
+		EXPECT_TRUE(contains(outputOf("dmsetup table vg0-" + volume), "snapdiff-origin"))
+			<< outputOf("dmsetup table; journalctl -b -u snapdiff-attach --no-pager");
+		EXPECT_EQ(outputOf("findmnt -n -o SOURCE /" + volume), "/dev/mapper/vg0-" + volume);
 		const std::string check = "systemd-fsck@dev-vg0-" + volume + ".service";
 		EXPECT_GT(timeOf(check, "ExecMainStartTimestampMonotonic"), attached);
 		EXPECT_GT(timeOf(volume + ".mount", "InactiveExitTimestampMonotonic"), attached);
@@ -90,23 +91,23 @@ TEST(Service, OriginsAreAttachedBeforeTheirFileSystemsAreCheckedAndMounted)
 TEST(Service, AStoreMadeAtBootIsGivenARange)
 {
 	const auto capacity = [] {
-		std::istringstream words(output("dmsetup status boot"));
+		std::istringstream words(outputOf("dmsetup status boot"));
 		std::string word;
 		uint64_t number = 0;
 		words >> word >> word >> word >> word >> number;
 		return number;
 	};
-	EXPECT_TRUE(comes([&] { return capacity() > 0; })) << output("dmsetup status boot");
+	EXPECT_TRUE(comes([&] { return capacity() > 0; })) << outputOf("dmsetup status boot");
 }
 
 TEST(Service, TheJournalHasFieldsAndExplainsWhatItSays)
 {
-	const std::string told = output("journalctl -b -x --no-pager -t snapdiffd "
-					"SNAPDIFF_ORIGIN=vg0/srv");
+	const std::string told = outputOf("journalctl -b -x --no-pager -t snapdiffd "
+					  "SNAPDIFF_ORIGIN=vg0/srv");
 	EXPECT_TRUE(contains(told, "vg0/srv is attached to store boot")) << told;
 	EXPECT_TRUE(contains(told, "Next step:")) << told;
 	const std::string given =
-		output("journalctl -b -o json --no-pager SNAPDIFF_EVENT=store-added");
+		outputOf("journalctl -b -o json --no-pager SNAPDIFF_EVENT=store-added");
 	EXPECT_TRUE(contains(given, "\"SNAPDIFF_STORE\":\"boot\"")) << given;
 	EXPECT_TRUE(contains(given, "\"MESSAGE_ID\"")) << given;
 }
@@ -117,7 +118,7 @@ TEST(Service, MetricsAreWrittenForAnExporterThatIsNotRoot)
 		return contains(readAll(metricsFile),
 				"snapdiff_store_capacity_bytes{store=\"boot\"}");
 	})) << readAll(metricsFile)
-	    << output("journalctl -b -u 'snapdiffd*' --no-pager");
+	    << outputOf("journalctl -b -u 'snapdiffd*' --no-pager");
 	struct stat info = {};
 	ASSERT_EQ(stat(metricsFile, &info), 0);
 	EXPECT_EQ(info.st_mode & 0777U, 0644U);
@@ -130,12 +131,12 @@ TEST(Service, AReloadWithAMistakeKeepsTheOldConfigurationAndNamesTheLine)
 {
 	const std::string bad = "/etc/snapdiff/snapdiffd.toml.d/20-bad.toml";
 	std::ofstream(bad) << "\nreserve_ranges = 0\n";
-	output("systemctl reload snapdiffd.service");
-	const auto log = [] { return output("journalctl -b -u snapdiffd.service --no-pager"); };
+	outputOf("systemctl reload snapdiffd.service");
+	const auto log = [] { return outputOf("journalctl -b -u snapdiffd.service --no-pager"); };
 	EXPECT_TRUE(comes([&] { return contains(log(), "the old one stays"); })) << log();
 	EXPECT_TRUE(contains(log(), bad + ":2")) << log();
 	unlink(bad.c_str());
-	output("systemctl reload snapdiffd.service");
+	outputOf("systemctl reload snapdiffd.service");
 	EXPECT_TRUE(comes([&] { return contains(log(), "configuration read again"); })) << log();
 	EXPECT_EQ(property("snapdiffd.service", "ActiveState"), "active");
 }
@@ -150,23 +151,23 @@ TEST(Service, AKilledDaemonIsStartedAgainAndItsHelperComesToItsEnd)
 		       property("snapdiffd.service", "ActiveState") == "active";
 	}));
 	EXPECT_TRUE(comes([] {
-		return output("systemctl list-units --failed --plain --no-legend 'snapdiffd*'")
+		return outputOf("systemctl list-units --failed --plain --no-legend 'snapdiffd*'")
 			.empty();
-	})) << output("systemctl list-units --all 'snapdiffd*'");
+	})) << outputOf("systemctl list-units --all 'snapdiffd*'");
 }
 
 // The last one: what it leaves is there when the machine goes down.
 TEST(Service, SnapshotsOfMountedOriginsAreLiveWhenTheMachineGoesDown)
 {
-	output("dmsetup message boot 0 'take down 10000 *'");
-	EXPECT_TRUE(contains(output("dmsetup status boot"), " down "))
-		<< output("dmsetup status boot");
-	output("dd if=/dev/zero of=/home/file bs=64k count=100 conv=fsync");
-	output("dd if=/dev/zero of=/srv/file bs=64k count=100 conv=fsync");
+	outputOf("dmsetup message boot 0 'take down 10000 *'");
+	EXPECT_TRUE(contains(outputOf("dmsetup status boot"), " down "))
+		<< outputOf("dmsetup status boot");
+	outputOf("dd if=/dev/zero of=/home/file bs=64k count=100 conv=fsync");
+	outputOf("dd if=/dev/zero of=/srv/file bs=64k count=100 conv=fsync");
 	const std::string table =
-		output("snapdiff mount down vg0/home /mnt; findmnt -n /mnt; dmsetup status boot");
+		outputOf("snapdiff mount down vg0/home /mnt; findmnt -n /mnt; dmsetup status boot");
 	std::cout << table << "\n";
-	EXPECT_TRUE(contains(output("dmsetup status boot"), " live ")) << table;
+	EXPECT_TRUE(contains(outputOf("dmsetup status boot"), " live ")) << table;
 }
 
 } // namespace

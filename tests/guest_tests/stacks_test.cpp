@@ -2,13 +2,12 @@
 // What origins and ranges may lie on: each kind of device carries a random load with snapshots, and
 // a take in the middle of it; not one sector may differ.
 
+#include "support/command.h"
 #include "support/loop_device.h"
 #include "support/nbd_disk.h"
 #include "support/shadow.h"
 #include "support/stack.h"
 
-#include <array>
-#include <cstdio>
 #include <functional>
 #include <future>
 #include <gtest/gtest.h>
@@ -27,22 +26,6 @@ namespace {
 constexpr uint64_t chunk = 8;
 constexpr uint64_t sectors = 8192;
 constexpr uint64_t rangeSectors = 65536;
-
-// What a program prints; throws std::runtime_error, with that text, if it fails.
-std::string outputOf(const std::string &command)
-{
-	std::string text;
-	std::array<char, 256> piece = {};
-	FILE *pipe = popen((command + " 2>&1").c_str(), "r");
-	if (!pipe)
-		throw std::runtime_error(command);
-	while (fgets(piece.data(), piece.size(), pipe))
-		text += piece.data();
-	if (const int status = pclose(pipe))
-		throw std::runtime_error(command + " ended with status " + std::to_string(status) +
-					 ": " + text);
-	return text;
-}
 
 // "7:0" of a device node, as a table can name it.
 std::string numberOf(const std::string &path)
@@ -129,18 +112,11 @@ class Logical : public Lower
 public:
 	explicit Logical(uint64_t length) : loop_((length + 16384) * sectorSize, sectorSize)
 	{
-		outputOf("vgcreate -qq -y stacks " + loop_.path() + "");
-		outputOf("lvcreate -qq -y -Wn -Zn -n range -L " + std::to_string(length) +
-			 "s stacks");
+		runCommand("vgcreate -qq -y stacks " + loop_.path());
+		runCommand("lvcreate -qq -y -Wn -Zn -n range -L " + std::to_string(length) +
+			   "s stacks");
 	}
-	~Logical() override
-	{
-		try {
-			outputOf("vgremove -qq -y -f stacks");
-		} catch (const std::exception &problem) {
-			ADD_FAILURE() << problem.what();
-		}
-	}
+	~Logical() override { runCommand("vgremove -qq -y -f stacks"); }
 	std::string number() const override { return numberOf("/dev/mapper/stacks-range"); }
 
 private:

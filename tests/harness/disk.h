@@ -9,6 +9,8 @@
 
 namespace snapdiff::lab {
 
+constexpr uint64_t mib = 2048; // sectors
+
 // How many disks the guest has.
 int diskCount();
 // "/dev/vdb" for 1.

@@ -3,22 +3,9 @@
 
 #include "fill/lvm_group.h"
 
-#include <cstdio>
-#include <gtest/gtest.h>
+#include "support/command.h"
 
 namespace snapdiff::lab {
-
-std::string runCommand(const std::string &command)
-{
-	std::string out;
-	FILE *pipe = popen(("LVM_SUPPRESS_FD_WARNINGS=1 " + command + " 2>&1").c_str(), "re");
-	char piece[4096];
-	while (pipe && fgets(piece, sizeof(piece), pipe))
-		out += piece;
-	const int status = pipe ? pclose(pipe) : -1;
-	EXPECT_EQ(status, 0) << command << "\n" << out;
-	return out;
-}
 
 LvmGroup::LvmGroup(const std::string &name, const std::vector<int> &disks, uint64_t sectorsOnEach)
 	: name_(name)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A volume group in a scope, and the programs that an administrator would run on it.
+// A volume group in a scope.
 #pragma once
 
 #include "harness/disk.h"
@@ -9,11 +9,6 @@
 #include <vector>
 
 namespace snapdiff::lab {
-
-constexpr uint64_t mib = 2048; // sectors
-
-// Runs it in a shell; a failure of the running test if it fails. Returns what it printed.
-std::string runCommand(const std::string &command);
 
 // On a slice of each of these disks; never at a disk's beginning, where LVM would find it twice.
 class LvmGroup

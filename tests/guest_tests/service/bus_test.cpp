@@ -4,6 +4,7 @@
 // nobody has attached, an "operator" whom a rule of polkit allows to take and to mount, and a
 // "stranger".
 #include "service/commands.h"
+#include "support/command.h"
 
 #include <gtest/gtest.h>
 
@@ -39,10 +40,11 @@ std::ostream &operator<<(std::ostream &out, const Answer &answer)
 Answer call(const std::string &words, const std::string &user = "")
 {
 	constexpr const char *mark = " status ";
-	std::string text = output(user +
-				  "busctl --timeout=300 --allow-interactive-authorization=no call "
-				  "org.snapdiff1 " +
-				  words + " 2>&1; echo '" + mark + "'$?");
+	std::string text =
+		outputOf(user +
+			 "busctl --timeout=300 --allow-interactive-authorization=no call "
+			 "org.snapdiff1 " +
+			 words + " 2>&1; echo '" + mark + "'$?");
 	const size_t at = text.rfind(mark);
 	Answer answer;
 	answer.good = at != text.npos && text.substr(at) == std::string(mark) + "0";
@@ -57,10 +59,10 @@ protected:
 	static void SetUpTestSuite()
 	{
 		EXPECT_TRUE(comes([] {
-			return contains(output("busctl get-property org.snapdiff1 " +
-					       std::string(bootStore) + "Name"),
+			return contains(outputOf("busctl get-property org.snapdiff1 " +
+						 std::string(bootStore) + "Name"),
 					"boot");
-		})) << output("busctl list; journalctl -b -u snapdiffd --no-pager");
+		})) << outputOf("busctl list; journalctl -b -u snapdiffd --no-pager");
 	}
 };
 
@@ -94,7 +96,7 @@ TEST_F(OnTheSystemBus, AStoreIsMadeShownAndRemovedAndEachIsAnswered)
 	EXPECT_TRUE(answer.is("ssas \"extra\" \"first\" 1 ")) << answer;
 	const std::string extra = "/org/snapdiff1/store/extra org.snapdiff1.Store ";
 	const auto name = [&] {
-		return output("busctl get-property org.snapdiff1 " + extra + "Name");
+		return outputOf("busctl get-property org.snapdiff1 " + extra + "Name");
 	};
 	EXPECT_EQ(name(), "s \"extra\"");
 	answer = call(extra + "Remove 'a{sv}' 0");
@@ -107,13 +109,13 @@ TEST_F(OnTheSystemBus, AStoreIsMadeShownAndRemovedAndEachIsAnswered)
 	answer = call(extra + "Remove 'a{sv}' 0");
 	EXPECT_TRUE(answer.is("as ")) << answer;
 	EXPECT_NE(name(), "s \"extra\"");
-	EXPECT_FALSE(contains(output("dmsetup table"), "extra")) << output("dmsetup table");
+	EXPECT_FALSE(contains(outputOf("dmsetup table"), "extra")) << outputOf("dmsetup table");
 }
 
 TEST_F(OnTheSystemBus, AnybodyMayLookAndNobodyMayTouch)
 {
-	EXPECT_EQ(output(std::string(toStranger) + "busctl get-property org.snapdiff1 " +
-			 bootStore + "Name"),
+	EXPECT_EQ(outputOf(std::string(toStranger) + "busctl get-property org.snapdiff1 " +
+			   bootStore + "Name"),
 		  "s \"boot\"");
 	const std::string calls[] = {
 		std::string(manager) + "Attach 'asa{sv}' 1 vg0-data 1 store s boot",
@@ -130,7 +132,7 @@ TEST_F(OnTheSystemBus, AnybodyMayLookAndNobodyMayTouch)
 		const Answer answer = call(one, toStranger);
 		EXPECT_TRUE(answer.isRefused()) << one << "\n" << answer;
 	}
-	EXPECT_FALSE(contains(output("dmsetup status boot"), " monday "));
+	EXPECT_FALSE(contains(outputOf("dmsetup status boot"), " monday "));
 }
 
 TEST_F(OnTheSystemBus, ARuleOfPolkitAllowsOneMethodAndNotAnother)
@@ -139,22 +141,22 @@ TEST_F(OnTheSystemBus, ARuleOfPolkitAllowsOneMethodAndNotAnother)
 	EXPECT_TRUE(answer.is("sasastt \"tuesday\" 2 ")) << answer;
 	answer = call(std::string(bootStore) + "Delete 'sa{sv}' tuesday 0", toOperator);
 	EXPECT_TRUE(answer.isRefused()) << answer;
-	EXPECT_TRUE(contains(output("dmsetup status boot"), " tuesday "));
+	EXPECT_TRUE(contains(outputOf("dmsetup status boot"), " tuesday "));
 	answer = call(std::string(bootStore) + "Delete 'sa{sv}' tuesday 0");
 	EXPECT_TRUE(answer.good) << answer;
 }
 
 TEST_F(OnTheSystemBus, WithoutPolkitNobodyButRootMay)
 {
-	output("systemctl mask --runtime --now polkit.service");
+	outputOf("systemctl mask --runtime --now polkit.service");
 	Answer answer = call(std::string(bootStore) + "Take 'sasa{sv}' wednesday 0 0", toOperator);
 	EXPECT_TRUE(answer.isRefused()) << answer;
-	EXPECT_FALSE(contains(output("dmsetup status boot"), " wednesday "));
+	EXPECT_FALSE(contains(outputOf("dmsetup status boot"), " wednesday "));
 	answer = call(std::string(bootStore) + "Take 'sasa{sv}' wednesday 0 0");
 	EXPECT_TRUE(answer.good) << answer;
 	answer = call(std::string(bootStore) + "Delete 'sa{sv}' wednesday 0");
 	EXPECT_TRUE(answer.good) << answer;
-	output("systemctl unmask --runtime polkit.service");
+	outputOf("systemctl unmask --runtime polkit.service");
 }
 
 } // namespace

@@ -3,9 +3,8 @@
 #include "service/commands.h"
 
 #include "harness/patience.h"
+#include "support/command.h"
 
-#include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -14,23 +13,9 @@
 
 namespace snapdiff::lab {
 
-std::string output(const std::string &command)
-{
-	std::string text;
-	std::array<char, 4096> piece = {};
-	FILE *pipe = popen((command + " 2>&1").c_str(), "r");
-	while (pipe && fgets(piece.data(), static_cast<int>(piece.size()), pipe))
-		text += piece.data();
-	if (pipe)
-		pclose(pipe);
-	while (text.ends_with('\n'))
-		text.pop_back();
-	return text;
-}
-
 std::string property(const std::string &unit, const std::string &name)
 {
-	return output("systemctl show --value -p " + name + " '" + unit + "'");
+	return outputOf("systemctl show --value -p " + name + " '" + unit + "'");
 }
 
 uint64_t timeOf(const std::string &unit, const std::string &name)

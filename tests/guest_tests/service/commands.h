@@ -8,9 +8,6 @@
 
 namespace snapdiff::lab {
 
-// What a shell command printed, errors too, without the last newlines.
-std::string output(const std::string &command);
-
 // Of a unit of systemd; a time is in microseconds of the monotonic clock.
 std::string property(const std::string &unit, const std::string &name);
 uint64_t timeOf(const std::string &unit, const std::string &name);

@@ -2,14 +2,13 @@
 // snapdiffd as a process of the test's, and volume groups that it carves from.
 #include "support/daemon_process.h"
 
-#include "harness/patience.h"
-
 #include "harness/block_device.h"
+#include "harness/patience.h"
+#include "support/command.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -19,18 +18,6 @@
 #include <unistd.h>
 
 namespace snapdiff::lab {
-
-std::string runCommand(const std::string &command)
-{
-	std::string out;
-	FILE *pipe = popen(("LVM_SUPPRESS_FD_WARNINGS=1 " + command + " 2>&1").c_str(), "r");
-	char piece[4096];
-	while (pipe && fgets(piece, sizeof(piece), pipe))
-		out += piece;
-	const int status = pipe ? pclose(pipe) : -1;
-	EXPECT_EQ(status, 0) << command << "\n" << out;
-	return out;
-}
 
 void changeSlowly(const std::string &path, uint64_t from, uint64_t to)
 {

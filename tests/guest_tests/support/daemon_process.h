@@ -12,11 +12,6 @@
 
 namespace snapdiff::lab {
 
-constexpr uint64_t mib = 2048; // sectors
-
-// A shell command that must succeed; what it printed.
-std::string runCommand(const std::string &command);
-
 // Changes all sectors of a device from one to before another; stops at the first error, which is a
 // failure. At most 100 MB/s: the disks of the guest are the host's memory, and nothing could be
 // promised of the fastest of them.

@@ -2,6 +2,7 @@
 // A file system with all that the daemon needs.
 #include "support/daemon_root.h"
 
+#include "support/command.h"
 #include "support/daemon_process.h"
 
 #include <filesystem>

@@ -3,11 +3,11 @@
 #include "support/daemon_run.h"
 
 #include "harness/patience.h"
+#include "support/command.h"
 
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -23,33 +23,6 @@ namespace snapdiff::lab {
 static constexpr const char *configFile = "/tmp/snapdiffd-run.toml";
 static constexpr const char *logFile = "/tmp/snapdiffd-run.log";
 
-static int run(const std::string &command, std::string &out)
-{
-	FILE *pipe = popen(("LVM_SUPPRESS_FD_WARNINGS=1; export LVM_SUPPRESS_FD_WARNINGS; (" +
-			    command + ") 2>&1")
-				   .c_str(),
-			   "r");
-	char piece[4096];
-	while (pipe && fgets(piece, sizeof(piece), pipe))
-		out += piece;
-	const int status = pipe ? pclose(pipe) : -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-std::string shell(const std::string &command)
-{
-	std::string out;
-	const int status = run(command, out);
-	EXPECT_EQ(status, 0) << command << "\n" << out;
-	return out;
-}
-
-int shellStatus(const std::string &command)
-{
-	std::string out;
-	return run(command, out);
-}
-
 Group::Group(std::string name, const std::vector<int> &disks, uint64_t sectorsEach)
 	: name_(std::move(name))
 {
@@ -59,7 +32,7 @@ Group::Group(std::string name, const std::vector<int> &disks, uint64_t sectorsEa
 		slices_.push_back(std::make_unique<Disk>(disk, sectorsEach));
 		paths += " " + slices_.back()->path();
 	}
-	shell("pvcreate -q -ff -y" + paths + " && vgcreate -q -y " + name_ + paths);
+	runCommand("pvcreate -q -ff -y" + paths + " && vgcreate -q -y " + name_ + paths);
 }
 
 Group::~Group()
@@ -67,7 +40,7 @@ Group::~Group()
 	std::string paths;
 	for (const auto &slice : slices_)
 		paths += " " + slice->path();
-	shell("vgremove -q -ff -y " + name_ + " && pvremove -q -ff -y" + paths);
+	runCommand("vgremove -q -ff -y " + name_ + " && pvremove -q -ff -y" + paths);
 }
 
 DaemonRun::DaemonRun(std::string program) : program_(std::move(program))

@@ -13,13 +13,6 @@
 
 namespace snapdiff::lab {
 
-constexpr uint64_t mib = 2048; // sectors
-
-// Runs it in a shell; a failure of the test if it does not end with 0. Returns what it printed.
-std::string shell(const std::string &command);
-// The same, but its exit status is the answer.
-int shellStatus(const std::string &command);
-
 // A volume group on slices of disks; not at a disk's beginning, where LVM would find it twice.
 class Group
 {

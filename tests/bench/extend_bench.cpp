@@ -186,7 +186,7 @@ class Peers : public testing::TestWithParam<Load>
 {
 protected:
 	Dmeventd dmeventd;
-	lab::LvmGroup group{"peer", {1, 2}, 480 * mib};
+	lab::VolumeGroup group{"peer", {1, 2}, 480 * mib, "1m"};
 };
 
 TEST_P(Peers, DmSnapshotIsExtendedByDmeventd)

@@ -115,9 +115,9 @@ INSTANTIATE_TEST_SUITE_P(Fill, Away, testing::Values(Tormentor::Way::Stop, Torme
 
 TEST(Fill, VolumeGroupsThatRunOutOneAfterTheOther)
 {
-	const lab::LvmGroup first("sdt0", {2}, 38 * mib);
-	const lab::LvmGroup second("sdt1", {3}, 38 * mib);
-	const lab::LvmGroup third("sdt2", {2}, 400 * mib);
+	const lab::VolumeGroup first("sdt0", {2}, 38 * mib, "1m");
+	const lab::VolumeGroup second("sdt1", {3}, 38 * mib, "1m");
+	const lab::VolumeGroup third("sdt2", {2}, 400 * mib, "1m");
 	const std::list<lab::Field> fields = [] {
 		std::list<lab::Field> one;
 		one.emplace_back(0, 3, 256 * mib);
@@ -140,7 +140,7 @@ TEST(Fill, VolumeGroupsThatRunOutOneAfterTheOther)
 }
 
 // A fill of an LVM snapshot that dmeventd watches.
-void fillPeer(const lab::LvmGroup &group, const FillPlan &plan, Rates &rates)
+void fillPeer(const lab::VolumeGroup &group, const FillPlan &plan, Rates &rates)
 {
 	const LvmSnapshot snapshot(group, 384, 8, 64);
 	const std::function<lab::FillState()> state = [&] {
@@ -154,7 +154,7 @@ TEST(Fill, DmSnapshotUnderDmeventd)
 	// It says so itself when a snapshot is lost.
 	const lab::ExpectKernelLog invalid("device-mapper: snapshots: Invalidating snapshot");
 	const Dmeventd dmeventd;
-	const lab::LvmGroup group("peer", {0, 2}, 480 * mib);
+	const lab::VolumeGroup group("peer", {0, 2}, 480 * mib, "1m");
 	Rates fast;
 	for (int i = 0; i < 3; i++)
 		fillPeer(group, {.firstRate = 64 * kib, .stageMs = 2000, .ioSectors = 128}, fast);

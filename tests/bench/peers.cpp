@@ -65,15 +65,15 @@ Dmeventd::~Dmeventd()
 		kill(pid, SIGTERM);
 }
 
-LvmSnapshot::LvmSnapshot(const lab::LvmGroup &group, unsigned originMib, unsigned snapshotMib,
+LvmSnapshot::LvmSnapshot(const lab::VolumeGroup &group, unsigned originMib, unsigned snapshotMib,
 			 unsigned chunkKib)
 	: group_(group.name())
 {
 	lab::runCommand("lvcreate -q -y -Wy -L " + std::to_string(originMib) + "m -n base " +
-			group_ + " " + group.pv(0));
+			group_ + " " + group.slice(0).path());
 	lab::runCommand("lvcreate -q -y -s -c " + std::to_string(chunkKib) + "k -L " +
 			std::to_string(snapshotMib) + "m -n snap " + group_ + "/base " +
-			group.pv(1));
+			group.slice(1).path());
 	// Otherwise its split boundary is stale: it would copy too little and look fast.
 	lab::runCommand("dmsetup suspend " + group_ + "-base");
 	lab::runCommand("dmsetup resume " + group_ + "-base");
@@ -101,11 +101,11 @@ Space LvmSnapshot::space() const
 	return {.size = size, .low = overThreshold(used, size)};
 }
 
-LvmThin::LvmThin(const lab::LvmGroup &group, unsigned volumeMib, unsigned poolMib)
+LvmThin::LvmThin(const lab::VolumeGroup &group, unsigned volumeMib, unsigned poolMib)
 	: group_(group.name())
 {
 	lab::runCommand("lvcreate -q -y -c 64k -L " + std::to_string(poolMib) +
-			"m --type thin-pool -n pool " + group_ + " " + group.pv(1));
+			"m --type thin-pool -n pool " + group_ + " " + group.slice(1).path());
 	lab::runCommand("lvcreate -q -y -V " + std::to_string(volumeMib) + "m --thinpool pool" +
 			" -n thin " + group_);
 }

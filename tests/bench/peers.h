@@ -4,7 +4,7 @@
 #pragma once
 
 #include "extensions.h"
-#include "fill/lvm_group.h"
+#include "support/volume_group.h"
 
 #include <string>
 
@@ -27,7 +27,7 @@ constexpr unsigned threshold = 70;
 class LvmSnapshot
 {
 public:
-	LvmSnapshot(const lab::LvmGroup &group, unsigned originMib, unsigned snapshotMib,
+	LvmSnapshot(const lab::VolumeGroup &group, unsigned originMib, unsigned snapshotMib,
 		    unsigned chunkKib = 4);
 	~LvmSnapshot();
 	LvmSnapshot(const LvmSnapshot &) = delete;
@@ -44,7 +44,7 @@ private:
 class LvmThin
 {
 public:
-	LvmThin(const lab::LvmGroup &group, unsigned volumeMib, unsigned poolMib);
+	LvmThin(const lab::VolumeGroup &group, unsigned volumeMib, unsigned poolMib);
 	~LvmThin();
 	LvmThin(const LvmThin &) = delete;
 	LvmThin &operator=(const LvmThin &) = delete;

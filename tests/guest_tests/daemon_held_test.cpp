@@ -7,6 +7,7 @@
 #include "support/daemon_process.h"
 #include "support/daemon_root.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -77,7 +78,7 @@ protected:
 		EXPECT_EQ(store.status().snapshot("s").state, "live");
 	}
 
-	VolumeGroup group{"sdr0", 0, 640 * mib};
+	VolumeGroup group{"sdr0", {0}, 640 * mib};
 	Disk range{1, 8 * mib};
 	Disk below{2, 256 * mib};
 	Store store{{.chunk = 128}, {rangeWords(range)}};

@@ -9,6 +9,7 @@
 #include "support/hot_watch.h"
 #include "support/stack.h"
 #include "support/tracer.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -225,7 +226,7 @@ protected:
 			store.waitFor([](const Summary &now) { return now.capacity == 32 * mib; }));
 	}
 
-	VolumeGroup group{"sdh0", 0, 160 * mib};
+	VolumeGroup group{"sdh0", {0}, 160 * mib};
 	Disk range{1, 32 * mib};
 	Disk below{2, 64 * mib};
 	Store store{{.chunk = 128}, {rangeWords(range)}};

@@ -6,6 +6,7 @@
 #include "harness/random.h"
 #include "support/daemon_process.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -84,7 +85,7 @@ protected:
 			45000);
 	}
 
-	VolumeGroup group{"sdk0", 0, 240 * mib};
+	VolumeGroup group{"sdk0", {0}, 240 * mib};
 	Disk range{1, storeSize};
 	Disk below{2, 128 * mib};
 	Store store{{.chunk = 128, .lowWater = lowWater}, {rangeWords(range)}};

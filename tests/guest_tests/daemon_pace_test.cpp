@@ -5,6 +5,7 @@
 #include "harness/disk.h"
 #include "support/daemon_process.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -70,7 +71,7 @@ protected:
 	// As the kernel says it, without the one that was there before.
 	uint64_t carvedInStore() const { return store.summary().capacity - ownRange; }
 
-	VolumeGroup group{"sdp0", 0, 1200 * mib};
+	VolumeGroup group{"sdp0", {0}, 1200 * mib};
 	Disk range{2, ownRange};
 	Disk below{3, 400 * mib};
 	Store store{{.chunk = 128}, {rangeWords(range)}};

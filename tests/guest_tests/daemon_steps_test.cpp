@@ -8,6 +8,7 @@
 #include "support/command.h"
 #include "support/daemon_run.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -233,7 +234,7 @@ protected:
 		return true;
 	}
 
-	Group group{"sdt0", {0}, 320 * mib};
+	VolumeGroup group{"sdt0", {0}, 320 * mib};
 	Disk spare{1, 24 * mib};
 	Disk base{2, 8 * mib};
 	Board board;

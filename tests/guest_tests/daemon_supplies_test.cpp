@@ -8,6 +8,7 @@
 #include "support/command.h"
 #include "support/daemon_run.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -128,7 +129,7 @@ TEST(ASpareDevice, IsRefusedWhenItHasPartitionsAndAPartitionIsTaken)
 
 TEST(ACarvedVolume, HasNothingOfWhatWasThereBefore)
 {
-	const Group group("sdt0", {0}, 340 * mib);
+	const VolumeGroup group("sdt0", {0}, 340 * mib);
 	SystemRunner runner;
 	lvm::Lvm lvm(runner);
 	for (const char *maker : {"mkfs.ext4 -q", "mkfs.xfs -q", "mkswap -q",
@@ -230,7 +231,7 @@ TEST_F(Supplied, ADeviceWithWhatLooksLikeAFileSystemIsLeftAloneAfterItsStore)
 
 TEST_F(Supplied, AReserveVolumeCannotBeTakenByOthers)
 {
-	const Group group("sdt0", {0}, 128 * mib);
+	const VolumeGroup group("sdt0", {0}, 128 * mib);
 	run.configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
 	run.start();
 	ASSERT_TRUE(run.says("carved sdt0/snapdiff.1"));
@@ -245,7 +246,7 @@ TEST_F(Supplied, AReserveVolumeCannotBeTakenByOthers)
 
 TEST_F(Supplied, ALeftoverIsWipedBeforeItIsReserveAndAnotherVolumeIsNot)
 {
-	const Group group("sdt0", {0}, 256 * mib);
+	const VolumeGroup group("sdt0", {0}, 256 * mib);
 	runCommand(
 		"lvcreate -q -y -L 64M -n snapdiff.0 --addtag snapdiff --addtag snapdiff-reserve "
 		"sdt0 "
@@ -298,8 +299,8 @@ TEST_F(Supplied, WithoutLvmThatIsSaidAndTheDeviceIsGiven)
 
 TEST_F(Supplied, AnLvmThatHangsIsKilledAndTheNextVolumeGroupIsUsed)
 {
-	const Group first("sdt0", {0}, 128 * mib);
-	const Group second("sdt1", {3}, 128 * mib);
+	const VolumeGroup first("sdt0", {0}, 128 * mib);
+	const VolumeGroup second("sdt1", {3}, 128 * mib);
 	{
 		const OtherLvm hanging("case \"$*\" in *lvcreate*sdt0*) sleep 1000;; esac\n"
 				       "exec -a lvm /usr/sbin/lvm.real \"$@\"\n");
@@ -316,8 +317,8 @@ TEST_F(Supplied, AnLvmThatHangsIsKilledAndTheNextVolumeGroupIsUsed)
 
 TEST_F(Supplied, AVolumeGroupWithoutSpaceIsFollowedByTheNextAndTheEndIsSaid)
 {
-	const Group first("sdt0", {0}, 24 * mib);
-	const Group second("sdt1", {3}, 48 * mib);
+	const VolumeGroup first("sdt0", {0}, 24 * mib);
+	const VolumeGroup second("sdt1", {3}, 48 * mib);
 	run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
 		      "min_range_size = \"16MiB\"\nreserve_ranges = 4\n");
 	run.start();
@@ -331,12 +332,12 @@ TEST_F(Supplied, AVolumeGroupWithoutSpaceIsFollowedByTheNextAndTheEndIsSaid)
 TEST_F(Supplied, AVolumeGroupWhoseDiskVanishesIsReportedAndTheNextUsed)
 {
 	const ExpectKernelLog errors(ioErrors);
-	Group first("sdt0", {0, 1}, 64 * mib);
-	const Group second("sdt1", {3}, 64 * mib);
+	const VolumeGroup first("sdt0", {0, 1}, 64 * mib);
+	const VolumeGroup second("sdt1", {3}, 64 * mib);
 	run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
 		      "reserve_ranges = 1\n");
 	// One of its two disks is gone before the daemon looks.
-	DmDevice &disk = const_cast<DmDevice &>(first.slice(1).device());
+	const DmDevice &disk = first.slice(1).device();
 	const std::string good = runCommand("dmsetup table " + disk.name());
 	runCommand("echo \"0 " + std::to_string(64 * mib) + " error\" | dmsetup load " +
 		   disk.name() + " && dmsetup resume " + disk.name());

@@ -4,6 +4,7 @@
 #include "harness/disk.h"
 #include "support/daemon_process.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -36,8 +37,8 @@ protected:
 			EXPECT_TRUE(seen.insert(given.device).second) << given.device;
 	}
 
-	VolumeGroup first{"sdt0", 0, 320 * mib};
-	VolumeGroup second{"sdt1", 1, 320 * mib};
+	VolumeGroup first{"sdt0", {0}, 320 * mib};
+	VolumeGroup second{"sdt1", {1}, 320 * mib};
 	Disk range{2, 32 * mib};
 	Disk below{3, 384 * mib};
 	Store store{{.chunk = 128}, {rangeWords(range)}};

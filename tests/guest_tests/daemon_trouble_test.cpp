@@ -4,6 +4,7 @@
 #include "support/daemon_process.h"
 #include "support/daemon_root.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -39,7 +40,7 @@ protected:
 		origin.letGo();
 	}
 
-	VolumeGroup group{"sdx0", 0, 448 * mib};
+	VolumeGroup group{"sdx0", {0}, 448 * mib};
 	Disk range{1, 32 * mib};
 	Disk below{2, pieces *piece};
 	Store store{{.chunk = 128}, {rangeWords(range)}};

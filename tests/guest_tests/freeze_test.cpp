@@ -13,6 +13,7 @@
 #include "support/daemon_process.h"
 #include "support/stack.h"
 #include "support/tracer.h"
+#include "support/volume_group.h"
 #include "util/clock.h"
 #include "util/run.h"
 
@@ -408,7 +409,7 @@ TEST_F(Freezing, NobodyTouchesAFileALogOrABusMeanwhile)
 
 TEST_F(Freezing, TheDaemonGoesOnWhileItsOwnLogIsFrozen)
 {
-	const VolumeGroup group("sdf0", 0, 64 * mib);
+	const VolumeGroup group("sdf0", {0}, 64 * mib);
 	DaemonProcess daemon({.config = "supplies = [\"sdf0\"]\n"
 					"range_size = \"8MiB\"\n"
 					"reserve_ranges = 3\n"

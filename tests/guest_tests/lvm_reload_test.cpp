@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // LVM puts its own table back in front of an attached volume: the daemon says so at once and what
 // to do, and after that the next take is as good as any.
-#include "harness/disk.h"
 #include "harness/kernel_log.h"
 #include "support/command.h"
 #include "support/daemon_process.h"
+#include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
@@ -34,9 +34,7 @@ class LvmReloads : public testing::Test
 protected:
 	void SetUp() override
 	{
-		runCommand("pvcreate -q -ff -y " + first_.path() + " " + second_.path());
-		runCommand("vgcreate -q -y vgr " + first_.path() + " " + second_.path());
-		runCommand("lvcreate -q -y -L 32M -n home vgr " + first_.path());
+		runCommand("lvcreate -q -y -L 32M -n home vgr " + group_.slice(0).path());
 		runCommand("mkfs.ext4 -q /dev/vgr/home");
 		mkdir(folder_, 0755);
 		runCommand(std::string("mount /dev/vgr/home ") + folder_);
@@ -51,8 +49,6 @@ protected:
 		EXPECT_EQ(umount(folder_), 0);
 		tool("detach vgr/home");
 		tool("delete -y --remove-store snapdiff-vgr");
-		runCommand("vgremove -q -ff -y vgr");
-		runCommand("pvremove -q -ff -y " + first_.path() + " " + second_.path());
 	}
 	// The whole story of one command of LVM's.
 	void change(const std::string &command)
@@ -85,10 +81,7 @@ protected:
 		tool("delete -y before after");
 	}
 
-	Disk space_{0, mib};
-	Disk first_{0, 256 * mib};
-	Disk gap_{1, mib};
-	Disk second_{1, 256 * mib};
+	VolumeGroup group_{"vgr", {0, 1}, 256 * mib};
 	DaemonProcess daemon_{{.config = config}};
 
 private:
@@ -107,7 +100,7 @@ TEST_F(LvmReloads, ARefreshedVolumeIsToldAndAttachedAgain)
 
 TEST_F(LvmReloads, AVolumeThatMovesToAnotherDiskIsToldAndAttachedAgain)
 {
-	change("pvmove -q -i 1 -n home " + first_.path() + " " + second_.path());
+	change("pvmove -q -i 1 -n home " + group_.slice(0).path() + " " + group_.slice(1).path());
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 #include "support/nbd_disk.h"
 #include "support/shadow.h"
 #include "support/stack.h"
+#include "support/volume_group.h"
 
 #include <functional>
 #include <future>
@@ -112,15 +113,14 @@ class Logical : public Lower
 public:
 	explicit Logical(uint64_t length) : loop_((length + 16384) * sectorSize, sectorSize)
 	{
-		runCommand("vgcreate -qq -y stacks " + loop_.path());
-		runCommand("lvcreate -qq -y -Wn -Zn -n range -L " + std::to_string(length) +
+		runCommand("lvcreate -q -y -Wn -Zn -n range -L " + std::to_string(length) +
 			   "s stacks");
 	}
-	~Logical() override { runCommand("vgremove -qq -y -f stacks"); }
 	std::string number() const override { return numberOf("/dev/mapper/stacks-range"); }
 
 private:
 	LoopDevice loop_;
+	VolumeGroup group_{"stacks", loop_.path()};
 };
 
 std::unique_ptr<Lower> makeLinear(uint64_t length)

@@ -24,8 +24,8 @@ long long nowMs()
 } // namespace
 
 Feeder::Feeder(const std::string &program, const FeederPlan &plan)
-	: plan_(plan), first_("sdt0", {2}, plan.groupSectors),
-	  second_("sdt1", {3}, plan.groupSectors), daemon_(program, configuration(plan))
+	: plan_(plan), first_("sdt0", {2}, plan.groupSectors, "1m"),
+	  second_("sdt1", {3}, plan.groupSectors, "1m"), daemon_(program, configuration(plan))
 {
 	first_.carveReserve((plan.reserveRanges + 1) / 2, plan.rangeSize);
 	second_.carveReserve(plan.reserveRanges / 2, plan.rangeSize);

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "fill/daemon_run.h"
-#include "fill/lvm_group.h"
 #include "fill/round.h"
+#include "support/volume_group.h"
 
 #include <list>
 #include <string>
@@ -44,8 +44,8 @@ private:
 	static size_t carved();
 
 	FeederPlan plan_;
-	LvmGroup first_;
-	LvmGroup second_;
+	VolumeGroup first_;
+	VolumeGroup second_;
 	std::list<Field> fields_;
 	DaemonRun daemon_;
 };

@@ -3,7 +3,6 @@
 
 #include "fill/round.h"
 
-#include "fill/lvm_group.h"
 #include "support/dm_control.h"
 
 #include <algorithm>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// snapdiffd as a process of the test's, and volume groups that it carves from.
+// snapdiffd as a process of the test's.
 #include "support/daemon_process.h"
 
 #include "harness/block_device.h"
+#include "harness/disk.h"
 #include "harness/patience.h"
-#include "support/command.h"
 
 #include <gtest/gtest.h>
 
@@ -27,26 +27,6 @@ void changeSlowly(const std::string &path, uint64_t from, uint64_t to)
 		ASSERT_EQ(device.write(at, buffer), 0) << "sector " << at;
 		usleep(10'000);
 	}
-}
-
-VolumeGroup::VolumeGroup(const std::string &name, int disk, uint64_t sectors)
-	: name_(name), before_(disk, mib), slice_(disk, sectors)
-{
-	runCommand("pvcreate -q -ff -y " + slice_.path());
-	runCommand("vgcreate -q -y " + name_ + " " + slice_.path());
-}
-
-VolumeGroup::~VolumeGroup()
-{
-	runCommand("vgremove -q -ff -y " + name_);
-	runCommand("pvremove -q -ff -y " + slice_.path());
-}
-
-uint64_t VolumeGroup::number(const std::string &field) const
-{
-	const std::string text =
-		runCommand("vgs --noheadings --units s --nosuffix -o " + field + " " + name_);
-	return std::strtoull(text.c_str(), nullptr, 10);
 }
 
 DaemonProcess::DaemonProcess(DaemonSettings settings) : settings_(std::move(settings))

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// snapdiffd as a process of the test's, and volume groups that it carves from.
+// snapdiffd as a process of the test's.
 #pragma once
-
-#include "harness/disk.h"
 
 #include <csignal>
 #include <cstdint>
@@ -16,29 +14,6 @@ namespace snapdiff::lab {
 // failure. At most 100 MB/s: the disks of the guest are the host's memory, and nothing could be
 // promised of the fastest of them.
 void changeSlowly(const std::string &path, uint64_t from, uint64_t to);
-
-// A volume group on a slice of its own disk; not at the disk's beginning, where LVM would find it
-// twice.
-class VolumeGroup
-{
-public:
-	VolumeGroup(const std::string &name, int disk, uint64_t sectors);
-	~VolumeGroup();
-	VolumeGroup(const VolumeGroup &) = delete;
-	VolumeGroup &operator=(const VolumeGroup &) = delete;
-
-	const std::string &name() const { return name_; }
-	// Sectors that no LV has, and that it has in all.
-	uint64_t free() const { return number("vg_free"); }
-	uint64_t size() const { return number("vg_size"); }
-
-private:
-	uint64_t number(const std::string &field) const;
-
-	std::string name_;
-	Disk before_;
-	Disk slice_;
-};
 
 struct DaemonSettings
 {

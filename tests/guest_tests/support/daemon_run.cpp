@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The daemon as a process of a test, and volume groups for it to carve from.
+// The daemon as a process of a test.
 #include "support/daemon_run.h"
 
 #include "harness/patience.h"
-#include "support/command.h"
 
 #include <gtest/gtest.h>
 
@@ -22,26 +21,6 @@ namespace snapdiff::lab {
 
 static constexpr const char *configFile = "/tmp/snapdiffd-run.toml";
 static constexpr const char *logFile = "/tmp/snapdiffd-run.log";
-
-Group::Group(std::string name, const std::vector<int> &disks, uint64_t sectorsEach)
-	: name_(std::move(name))
-{
-	std::string paths;
-	for (const int disk : disks) {
-		before_.push_back(std::make_unique<Disk>(disk, mib));
-		slices_.push_back(std::make_unique<Disk>(disk, sectorsEach));
-		paths += " " + slices_.back()->path();
-	}
-	runCommand("pvcreate -q -ff -y" + paths + " && vgcreate -q -y " + name_ + paths);
-}
-
-Group::~Group()
-{
-	std::string paths;
-	for (const auto &slice : slices_)
-		paths += " " + slice->path();
-	runCommand("vgremove -q -ff -y " + name_ + " && pvremove -q -ff -y" + paths);
-}
 
 DaemonRun::DaemonRun(std::string program) : program_(std::move(program))
 {

@@ -1,35 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The daemon as a process of a test, and volume groups for it to carve from.
+// The daemon as a process of a test.
 #pragma once
 
-#include "harness/disk.h"
-
-#include <memory>
 #include <set>
 #include <string>
-#include <vector>
 
 #include <sys/types.h>
 
 namespace snapdiff::lab {
-
-// A volume group on slices of disks; not at a disk's beginning, where LVM would find it twice.
-class Group
-{
-public:
-	Group(std::string name, const std::vector<int> &disks, uint64_t sectorsEach);
-	~Group();
-	Group(const Group &) = delete;
-	Group &operator=(const Group &) = delete;
-
-	const std::string &name() const { return name_; }
-	Disk &slice(size_t index) { return *slices_.at(index); }
-
-private:
-	std::string name_;
-	std::vector<std::unique_ptr<Disk>> before_;
-	std::vector<std::unique_ptr<Disk>> slices_;
-};
 
 // One that runs ends with the object.
 class DaemonRun

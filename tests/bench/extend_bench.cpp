@@ -94,7 +94,7 @@ protected:
 	void SetUp() override
 	{
 		feeder.daemon().start();
-		ASSERT_TRUE(feeder.ready(400));
+		ASSERT_TRUE(feeder.ready(100));
 		progress("the reserve is ready");
 		lab::FeederPlan quiet = manySmallRanges;
 		quiet.reserveRanges = 1;
@@ -134,7 +134,7 @@ protected:
 			.lost = now.mode == "full"};
 	}
 
-	lab::Feeder feeder{SNAPDIFFD, manySmallRanges};
+	lab::Feeder feeder{manySmallRanges};
 	const lab::DmControl control;
 	Extensions found;
 	std::vector<double> bareP50;

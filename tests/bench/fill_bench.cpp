@@ -34,7 +34,7 @@ void expectNoneLost(const Rates &rates, Feeder &feeder)
 // As the daemon is by itself: a small reserve, refilled by LVM while the store fills.
 TEST(Fill, OneStoreAtATimeWithASmallReserve)
 {
-	Feeder feeder(SNAPDIFFD, {.fields = 1, .originSectors = 384 * mib, .reserveMaxRanges = 8});
+	Feeder feeder({.fields = 1, .originSectors = 384 * mib, .reserveMaxRanges = 8});
 	Rates rates;
 	feeder.daemon().start();
 	ASSERT_TRUE(feeder.ready());
@@ -53,7 +53,7 @@ TEST(Fill, FourStoresAtOnceMayGiveBackWhatTheyWereGiven)
 {
 	const unsigned wanted = fromEnvironment("SNAPDIFF_BENCH_FILLS", 1000);
 	const unsigned minutes = fromEnvironment("SNAPDIFF_BENCH_MINUTES", 60);
-	Feeder feeder(SNAPDIFFD, {});
+	Feeder feeder(FeederPlan{});
 	Rates rates;
 	const auto began = Clock::now();
 
@@ -85,7 +85,7 @@ class Away : public testing::TestWithParam<Tormentor::Way>
 TEST_P(Away, AtLowWaterTheDaemonIsStoppedOrKilled)
 {
 	const bool killed = GetParam() == Tormentor::Way::Kill;
-	Feeder feeder(SNAPDIFFD, {});
+	Feeder feeder(FeederPlan{});
 	Rates rates;
 	feeder.daemon().start();
 	ASSERT_TRUE(feeder.ready());
@@ -123,13 +123,13 @@ TEST(Fill, VolumeGroupsThatRunOutOneAfterTheOther)
 		one.emplace_back(0, 3, 256 * mib);
 		return one;
 	}();
-	lab::DaemonRun daemon(SNAPDIFFD, "supplies = [\"sdt0\", \"sdt1\", \"sdt2\"]\n"
-					 "range_size = \"16MiB\"\n"
-					 "reserve_ranges = 4\n"
-					 "low_water = \"6MiB\"\n");
+	lab::DaemonProcess daemon({.config = "supplies = [\"sdt0\", \"sdt1\", \"sdt2\"]\n"
+					     "range_size = \"16MiB\"\n"
+					     "reserve_ranges = 4\n"
+					     "low_water = \"6MiB\"\n"});
 	Rates rates;
 	daemon.start();
-	ASSERT_TRUE(daemon.waitForReserve(4, 120));
+	ASSERT_TRUE(daemon.waitForReserve(4, 30));
 	runRound(fields, {.fill = {.firstRate = 1024 * kib, .stageMs = 2000}}, rates);
 	tell(file, "Three volume groups, the first two of 38 MiB", rates.text());
 	for (const char *group : {"sdt0", "sdt1", "sdt2"})

@@ -22,8 +22,7 @@ namespace {
 constexpr const char *config = "supplies = [\"sdr0\"]\n"
 			       "range_size = \"16MiB\"\n"
 			       "reserve_ranges = 1\n"
-			       "low_water = \"4MiB\"\n"
-			       "bus = \"unix:path=/nonexistent\"\n";
+			       "low_water = \"4MiB\"\n";
 
 // Fills the file system for as long as it goes on.
 void fillTheRoot()

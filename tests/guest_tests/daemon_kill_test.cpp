@@ -34,8 +34,7 @@ constexpr const char *config = "supplies = [\"sdk0\"]\n"
 			       "reserve_ranges = 12\n"
 			       "reserve_max_ranges = 64\n"
 			       "low_water = \"6MiB\"\n"
-			       "return_after = 600\n"
-			       "bus = \"unix:path=/nonexistent\"\n";
+			       "return_after = 600\n";
 
 class TheKilledDaemon : public testing::Test
 {

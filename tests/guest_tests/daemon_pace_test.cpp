@@ -33,8 +33,7 @@ constexpr const char *config = "supplies = [\"sdp0\"]\n"
 			       "reserve_max_ranges = 6\n"
 			       "low_water = \"8MiB\"\n"
 			       "give_back_after = 3\n"
-			       "return_after = 2\n"
-			       "bus = \"unix:path=/nonexistent\"\n";
+			       "return_after = 2\n";
 
 double secondsSince(Clock::time_point begin)
 {

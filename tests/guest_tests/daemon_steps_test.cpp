@@ -6,7 +6,7 @@
 // Runs snapdiffd-killable, which is snapdiffd with a hook that counts steps down.
 #include "daemon/killable.h"
 #include "support/command.h"
-#include "support/daemon_run.h"
+#include "support/daemon_process.h"
 #include "support/stack.h"
 #include "support/volume_group.h"
 
@@ -84,8 +84,8 @@ protected:
 	KilledDaemon()
 	{
 		spare.zero();
-		run.configure(
-			"supplies = [\"sdt0\", \"" + spare.path() +
+		daemon.configure(
+			"return_after = 1\nsupplies = [\"sdt0\", \"" + spare.path() +
 			"\"]\nrange_size = \"4MiB\"\nreserve_ranges = 2\ngive_back_after = 1\n"
 			"reserve_max_ranges = 2\n");
 		makeStore();
@@ -93,7 +93,7 @@ protected:
 	~KilledDaemon() override
 	{
 		board->left = 0;
-		run.stop();
+		daemon.stop(SIGTERM);
 		store.reset();
 	}
 
@@ -101,7 +101,7 @@ protected:
 	void start()
 	{
 		board->daemon = board->carver = 0;
-		run.start();
+		daemon.start();
 	}
 
 	std::set<std::string> ranges() const
@@ -119,7 +119,7 @@ protected:
 	std::string unrest() const
 	{
 		const std::set<std::string> used = ranges();
-		const std::set<std::string> held = run.openDevices();
+		const std::set<std::string> held = daemon.openDevices();
 		std::string text;
 		size_t ready = 0;
 
@@ -146,11 +146,11 @@ protected:
 			last = unrest();
 			if (last.empty())
 				return true;
-			if (run.ended())
+			if (daemon.ended())
 				break;
 			usleep(50'000);
 		}
-		ADD_FAILURE() << "after " << after << ": " << last << "\n" << run.log();
+		ADD_FAILURE() << "after " << after << ": " << last << "\n" << daemon.log();
 		return false;
 	}
 
@@ -188,7 +188,7 @@ protected:
 	bool diesWithin(int seconds)
 	{
 		for (int i = 0; i < seconds * 50; i++) {
-			if (run.ended())
+			if (daemon.ended())
 				return true;
 			usleep(20'000);
 		}
@@ -224,7 +224,8 @@ protected:
 			usleep(50'000);
 		board->left = step;
 		if (!diesWithin(20)) {
-			ADD_FAILURE() << "no step " << step << " between removals\n" << run.log();
+			ADD_FAILURE() << "no step " << step << " between removals\n"
+				      << daemon.log();
 			return false;
 		}
 		kills++;
@@ -238,8 +239,10 @@ protected:
 	Disk spare{1, 24 * mib};
 	Disk base{2, 8 * mib};
 	Board board;
-	DaemonRun run{std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() /
-		      "daemon" / "snapdiffd-killable"};
+	DaemonProcess daemon{
+		{.program =
+			 std::filesystem::canonical("/proc/self/exe").parent_path().parent_path() /
+			 "daemon" / "snapdiffd-killable"}};
 	std::optional<Store> store;
 	unsigned kills = 0;
 	std::set<std::string> where;
@@ -251,7 +254,7 @@ TEST_F(KilledDaemon, AtAnyStepConvergesWhenItIsStartedAnew)
 	start();
 	ASSERT_TRUE(converges("the first start"));
 	for (uint32_t step = 1; step <= 14; step++) {
-		run.kill();
+		daemon.stop(SIGKILL);
 		hungry(1);
 		ASSERT_TRUE(killAt(
 			"start", step, [&] { start(); }, 20));
@@ -301,7 +304,7 @@ TEST_F(KilledDaemon, WithItsLvmInTheMiddleOfACarveLosesNothing)
 			::kill(carver, SIGKILL);
 		if (!child.empty())
 			::kill(std::atoi(child.c_str()), SIGKILL);
-		run.kill();
+		daemon.stop(SIGKILL);
 		start();
 		ASSERT_TRUE(converges("kill " + std::to_string(i)));
 	}

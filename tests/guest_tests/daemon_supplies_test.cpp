@@ -6,12 +6,13 @@
 #include "lvm/lvm.h"
 #include "probe/claim.h"
 #include "support/command.h"
-#include "support/daemon_run.h"
+#include "support/daemon_process.h"
 #include "support/stack.h"
 #include "support/volume_group.h"
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -156,6 +157,10 @@ class Supplied : public testing::Test
 protected:
 	Supplied() { device.zero(); }
 
+	void configure(const std::string &lines) const
+	{
+		daemon.configure("return_after = 1\n" + lines);
+	}
 	// So much must be given until the store is content again.
 	void hungry(uint64_t sectors)
 	{
@@ -176,19 +181,19 @@ protected:
 
 	Disk device{1, 64 * mib};
 	Disk base{2, 8 * mib};
-	DaemonRun run{SNAPDIFFD};
+	DaemonProcess daemon{DaemonSettings{}};
 	std::optional<Store> store{std::in_place, StoreOptions{}, std::vector{rangeWords(base)}};
 };
 
 TEST_F(Supplied, ADeviceIsHeldAgainstOthersGivenAndComesBack)
 {
 	runCommand("mkfs.ext4 -q " + device.path());
-	run.configure("supplies = [\"" + device.path() + "\"]\n");
-	run.start();
-	ASSERT_TRUE(run.says("holds an ext4 file system"));
-	EXPECT_TRUE(run.hasSaid("wipefs -a " + device.path()));
+	configure("supplies = [\"" + device.path() + "\"]\n");
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("holds an ext4 file system"));
+	EXPECT_GE(daemon.count("wipefs -a " + device.path()), 1U);
 	runCommand("wipefs -q -a " + device.path());
-	ASSERT_TRUE(run.says("is unused and in reserve"));
+	ASSERT_TRUE(daemon.waitFor("is unused and in reserve"));
 
 	// While it is in reserve nobody else gets it.
 	EXPECT_NE(statusOf("mkfs.ext4 -q -F " + device.path()), 0);
@@ -196,51 +201,51 @@ TEST_F(Supplied, ADeviceIsHeldAgainstOthersGivenAndComesBack)
 	EXPECT_FALSE(canBeClaimed(device.path()));
 
 	hungry(mib);
-	ASSERT_TRUE(content()) << run.log();
+	ASSERT_TRUE(content()) << daemon.log();
 	EXPECT_TRUE(isRange(device));
-	EXPECT_TRUE(run.says("was given " + device.path()));
+	EXPECT_TRUE(daemon.waitFor("was given " + device.path()));
 
 	// Whose it is, the kernel knows.
-	run.kill();
-	run.startOver();
-	run.start();
-	ASSERT_TRUE(run.says("watching 1 stores"));
+	daemon.stop(SIGKILL);
+	daemon.startOver();
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("watching 1 stores"));
 	sleep(3);
-	EXPECT_FALSE(run.hasSaid(device.path())) << run.log();
+	EXPECT_EQ(daemon.count(device.path()), 0U) << daemon.log();
 	store.reset();
-	EXPECT_TRUE(run.says(device.path() + " (64.00 MiB) is unused and in reserve"));
-	EXPECT_TRUE(run.stop());
+	EXPECT_TRUE(daemon.waitFor(device.path() + " (64.00 MiB) is unused and in reserve"));
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 	EXPECT_TRUE(canBeClaimed(device.path()));
 }
 
 TEST_F(Supplied, ADeviceWithWhatLooksLikeAFileSystemIsLeftAloneAfterItsStore)
 {
-	run.configure("supplies = [\"" + device.path() + "\"]\n");
-	run.start();
-	ASSERT_TRUE(run.says("is unused and in reserve"));
+	configure("supplies = [\"" + device.path() + "\"]\n");
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("is unused and in reserve"));
 	hungry(mib);
 	ASSERT_TRUE(content());
 	store.reset();
 	// As if the store had kept an origin's first chunk there.
 	runCommand("mkfs.ext4 -q -F " + device.path());
-	run.startOver();
-	ASSERT_TRUE(run.says("holds an ext4 file system"));
+	daemon.startOver();
+	ASSERT_TRUE(daemon.waitFor("holds an ext4 file system"));
 	EXPECT_TRUE(canBeClaimed(device.path()));
-	EXPECT_TRUE(run.stop());
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 }
 
 TEST_F(Supplied, AReserveVolumeCannotBeTakenByOthers)
 {
 	const VolumeGroup group("sdt0", {0}, 128 * mib);
-	run.configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
-	run.start();
-	ASSERT_TRUE(run.says("carved sdt0/snapdiff.1"));
+	configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("carved sdt0/snapdiff.1"));
 	EXPECT_NE(statusOf("mkfs.ext4 -q -F /dev/sdt0/snapdiff.0"), 0);
 	EXPECT_NE(statusOf("swapon /dev/sdt0/snapdiff.1"), 0);
 	hungry(20 * mib);
-	ASSERT_TRUE(content()) << run.log();
+	ASSERT_TRUE(content()) << daemon.log();
 	EXPECT_EQ(store->status().ranges.size(), 3U);
-	EXPECT_TRUE(run.stop());
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 	store.reset();
 }
 
@@ -252,12 +257,12 @@ TEST_F(Supplied, ALeftoverIsWipedBeforeItIsReserveAndAnotherVolumeIsNot)
 		"sdt0 "
 		"&& lvcreate -q -y -L 64M -n home sdt0");
 	runCommand("mkfs.ext4 -q /dev/sdt0/snapdiff.0 && mkfs.ext4 -q /dev/sdt0/home");
-	run.configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
-	run.start();
-	ASSERT_TRUE(run.says("carved sdt0/snapdiff.1"));
+	configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("carved sdt0/snapdiff.1"));
 	EXPECT_EQ(probe::contentOf("/dev/sdt0/snapdiff.0")->type, "");
 	EXPECT_EQ(probe::contentOf("/dev/sdt0/home")->type, "ext4");
-	EXPECT_TRUE(run.stop());
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 }
 
 // Another program in place of lvm; "" for none at all.
@@ -288,13 +293,13 @@ private:
 TEST_F(Supplied, WithoutLvmThatIsSaidAndTheDeviceIsGiven)
 {
 	const OtherLvm none("");
-	run.configure("supplies = [\"sdt0\", \"" + device.path() + "\"]\n");
-	run.start();
-	ASSERT_TRUE(run.says("Install LVM (package lvm2)"));
+	configure("supplies = [\"sdt0\", \"" + device.path() + "\"]\n");
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("Install LVM (package lvm2)"));
 	hungry(mib);
-	ASSERT_TRUE(content()) << run.log();
+	ASSERT_TRUE(content()) << daemon.log();
 	EXPECT_TRUE(isRange(device));
-	EXPECT_TRUE(run.stop());
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 }
 
 TEST_F(Supplied, AnLvmThatHangsIsKilledAndTheNextVolumeGroupIsUsed)
@@ -304,13 +309,13 @@ TEST_F(Supplied, AnLvmThatHangsIsKilledAndTheNextVolumeGroupIsUsed)
 	{
 		const OtherLvm hanging("case \"$*\" in *lvcreate*sdt0*) sleep 1000;; esac\n"
 				       "exec -a lvm /usr/sbin/lvm.real \"$@\"\n");
-		run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
-			      "reserve_ranges = 1\nlvm_timeout = 8\n");
-		run.start();
-		ASSERT_TRUE(run.says("supply sdt0: "));
-		EXPECT_TRUE(run.says("See whether another lvm holds a lock"));
-		ASSERT_TRUE(run.says("carved sdt1/snapdiff.0"));
-		EXPECT_TRUE(run.stop());
+		configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
+			  "reserve_ranges = 1\nlvm_timeout = 8\n");
+		daemon.start();
+		ASSERT_TRUE(daemon.waitFor("supply sdt0: "));
+		EXPECT_TRUE(daemon.waitFor("See whether another lvm holds a lock"));
+		ASSERT_TRUE(daemon.waitFor("carved sdt1/snapdiff.0"));
+		EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 	}
 	EXPECT_NE(statusOf("ps ax | grep -q '[s]leep 1000'"), 0) << "left behind";
 }
@@ -319,14 +324,14 @@ TEST_F(Supplied, AVolumeGroupWithoutSpaceIsFollowedByTheNextAndTheEndIsSaid)
 {
 	const VolumeGroup first("sdt0", {0}, 24 * mib);
 	const VolumeGroup second("sdt1", {3}, 48 * mib);
-	run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
-		      "min_range_size = \"16MiB\"\nreserve_ranges = 4\n");
-	run.start();
-	ASSERT_TRUE(run.says("carved sdt0/snapdiff.0"));
-	ASSERT_TRUE(run.says("carved sdt1/snapdiff.1"));
-	EXPECT_TRUE(run.says("reserve: there is nothing left to fill it from"));
-	EXPECT_TRUE(run.says("of 4 ranges from sdt0, sdt1 are ready"));
-	EXPECT_TRUE(run.stop());
+	configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
+		  "min_range_size = \"16MiB\"\nreserve_ranges = 4\n");
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("carved sdt0/snapdiff.0"));
+	ASSERT_TRUE(daemon.waitFor("carved sdt1/snapdiff.1"));
+	EXPECT_TRUE(daemon.waitFor("reserve: there is nothing left to fill it from"));
+	EXPECT_TRUE(daemon.waitFor("of 4 ranges from sdt0, sdt1 are ready"));
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 }
 
 TEST_F(Supplied, AVolumeGroupWhoseDiskVanishesIsReportedAndTheNextUsed)
@@ -334,18 +339,18 @@ TEST_F(Supplied, AVolumeGroupWhoseDiskVanishesIsReportedAndTheNextUsed)
 	const ExpectKernelLog errors(ioErrors);
 	const VolumeGroup first("sdt0", {0, 1}, 64 * mib);
 	const VolumeGroup second("sdt1", {3}, 64 * mib);
-	run.configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
-		      "reserve_ranges = 1\n");
+	configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
+		  "reserve_ranges = 1\n");
 	// One of its two disks is gone before the daemon looks.
 	const DmDevice &disk = first.slice(1).device();
 	const std::string good = runCommand("dmsetup table " + disk.name());
 	runCommand("echo \"0 " + std::to_string(64 * mib) + " error\" | dmsetup load " +
 		   disk.name() + " && dmsetup resume " + disk.name());
-	run.start();
-	ASSERT_TRUE(run.says("a physical volume of it is missing"));
-	EXPECT_TRUE(run.hasSaid("vgreduce --removemissing sdt0"));
-	ASSERT_TRUE(run.says("carved sdt1/snapdiff.0"));
-	EXPECT_TRUE(run.stop());
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("a physical volume of it is missing"));
+	EXPECT_GE(daemon.count("vgreduce --removemissing sdt0"), 1U);
+	ASSERT_TRUE(daemon.waitFor("carved sdt1/snapdiff.0"));
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 	runCommand("echo '" + good + "' | dmsetup load " + disk.name() + " && dmsetup resume " +
 		   disk.name() + " && vgck sdt0; vgextend -q --restoremissing sdt0 " +
 		   first.slice(1).path() + " || true");

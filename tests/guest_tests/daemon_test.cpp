@@ -21,8 +21,7 @@ constexpr const char *config = "supplies = [\"sdt0\", \"sdt1\"]\n"
 			       "policy = \"spread\"\n"
 			       "range_size = \"16MiB\"\n"
 			       "reserve_ranges = 12\n"
-			       "low_water = \"12MiB\"\n"
-			       "bus = \"unix:path=/nonexistent\"\n";
+			       "low_water = \"12MiB\"\n";
 
 // A store of 32 MiB below an origin of 384 MiB, and two groups to carve from.
 class TheDaemon : public testing::Test

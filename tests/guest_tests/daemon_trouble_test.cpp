@@ -22,8 +22,7 @@ constexpr const char *config = "supplies = [\"sdx0\"]\n"
 			       "range_size = \"16MiB\"\n"
 			       "reserve_ranges = 12\n"
 			       "low_water = \"12MiB\"\n"
-			       "metrics_file = \"/tmp/snapdiff.prom\"\n"
-			       "bus = \"unix:path=/nonexistent\"\n";
+			       "metrics_file = \"/tmp/snapdiff.prom\"\n";
 
 class InTrouble : public testing::Test
 {

@@ -22,7 +22,7 @@ class Fill : public testing::Test
 protected:
 	static void SetUpTestSuite()
 	{
-		feeder = std::make_unique<Feeder>(SNAPDIFFD, around);
+		feeder = std::make_unique<Feeder>(around);
 		feeder->daemon().start();
 		ASSERT_TRUE(feeder->ready());
 	}

@@ -412,8 +412,7 @@ TEST_F(Freezing, TheDaemonGoesOnWhileItsOwnLogIsFrozen)
 	const VolumeGroup group("sdf0", {0}, 64 * mib);
 	DaemonProcess daemon({.config = "supplies = [\"sdf0\"]\n"
 					"range_size = \"8MiB\"\n"
-					"reserve_ranges = 3\n"
-					"bus = \"unix:path=/nonexistent\"\n",
+					"reserve_ranges = 3\n",
 			      .log = first.folder() + "/log"});
 	daemon.start();
 	ASSERT_TRUE(daemon.waitFor("carved ", 3, 100));

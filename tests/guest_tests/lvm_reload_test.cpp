@@ -20,8 +20,7 @@
 namespace snapdiff::lab {
 namespace {
 
-constexpr const char *config = "supplies = []\n"
-			       "bus = \"unix:path=/nonexistent\"\n";
+constexpr const char *config = "supplies = []\n";
 
 std::string tool(const std::string &words)
 {

@@ -3,6 +3,8 @@
 
 #include "fill/feeder.h"
 
+#include "harness/patience.h"
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -23,9 +25,9 @@ long long nowMs()
 
 } // namespace
 
-Feeder::Feeder(const std::string &program, const FeederPlan &plan)
+Feeder::Feeder(const FeederPlan &plan)
 	: plan_(plan), first_("sdt0", {2}, plan.groupSectors, "1m"),
-	  second_("sdt1", {3}, plan.groupSectors, "1m"), daemon_(program, configuration(plan))
+	  second_("sdt1", {3}, plan.groupSectors, "1m"), daemon_({.config = configuration(plan)})
 {
 	first_.carveReserve((plan.reserveRanges + 1) / 2, plan.rangeSize);
 	second_.carveReserve(plan.reserveRanges / 2, plan.rangeSize);
@@ -63,12 +65,12 @@ size_t Feeder::carved()
 
 bool Feeder::takeBack(int seconds) const
 {
-	daemon_.signal(SIGHUP);
-	const long long until = nowMs() + seconds * 1000LL;
+	daemon_.send(SIGHUP);
+	const long long until = nowMs() + seconds * 1000LL * patience();
 	// Counted again each time: what is too much for the reserve is removed meanwhile.
-	while (daemon_.reserve() < carved()) {
+	while (daemon_.openDevices().size() < carved()) {
 		if (nowMs() > until) {
-			ADD_FAILURE() << daemon_.reserve() << " of " << carved()
+			ADD_FAILURE() << daemon_.openDevices().size() << " of " << carved()
 				      << " carved volumes are in the reserve\n"
 				      << daemon_.log();
 			return false;
@@ -78,7 +80,7 @@ bool Feeder::takeBack(int seconds) const
 	return ready(seconds);
 }
 
-Tormentor::Tormentor(DaemonRun &daemon, Way way, unsigned outageMs)
+Tormentor::Tormentor(DaemonProcess &daemon, Way way, unsigned outageMs)
 	: daemon_(daemon), way_(way), outageMs_(outageMs)
 {
 }
@@ -102,7 +104,7 @@ void Tormentor::look(const std::vector<Summary> &stores)
 		armed_ = true;
 	} else if (armed_) {
 		if (way_ == Way::Stop)
-			daemon_.signal(SIGSTOP);
+			daemon_.send(SIGSTOP);
 		else
 			daemon_.stop(SIGKILL);
 		away_ = true;
@@ -119,7 +121,7 @@ void Tormentor::finish()
 		return;
 	away_ = false;
 	if (way_ == Way::Stop)
-		daemon_.signal(SIGCONT);
+		daemon_.send(SIGCONT);
 	else
 		daemon_.start();
 }

@@ -2,8 +2,8 @@
 // What fills need around them: volume groups to carve from, fields, and the daemon.
 #pragma once
 
-#include "fill/daemon_run.h"
 #include "fill/round.h"
+#include "support/daemon_process.h"
 #include "support/volume_group.h"
 
 #include <list>
@@ -26,18 +26,19 @@ struct FeederPlan
 class Feeder
 {
 public:
-	Feeder(const std::string &program, const FeederPlan &plan);
+	explicit Feeder(const FeederPlan &plan);
 
-	DaemonRun &daemon() { return daemon_; }
+	DaemonProcess &daemon() { return daemon_; }
 	const std::list<Field> &fields() const { return fields_; }
 
 	// The configuration that it began with; then with other lines at its end.
 	static std::string configuration(const FeederPlan &plan);
 
-	// Waits until the reserve is as full as configured.
-	bool ready(int seconds = 120) const;
+	// Waits until the reserve is as full as configured. A failure of the test, and false, if it
+	// takes longer than so many seconds of a quiet machine.
+	bool ready(int seconds = 30) const;
 	// Makes the daemon look at LVM now, and waits until what rounds gave back is reserve again.
-	bool takeBack(int seconds = 120) const;
+	bool takeBack(int seconds = 30) const;
 
 private:
 	// Volumes that were carved from its groups and are active.
@@ -47,7 +48,7 @@ private:
 	VolumeGroup first_;
 	VolumeGroup second_;
 	std::list<Field> fields_;
-	DaemonRun daemon_;
+	DaemonProcess daemon_;
 };
 
 // A side show for rounds: whenever a store falls to its mark or nearly, the daemon is stopped or
@@ -58,7 +59,7 @@ class Tormentor
 public:
 	enum class Way { Stop, Kill };
 
-	Tormentor(DaemonRun &daemon, Way way, unsigned outageMs);
+	Tormentor(DaemonProcess &daemon, Way way, unsigned outageMs);
 
 	void look(const std::vector<Summary> &stores);
 	// Ends an outage that is under way.
@@ -68,7 +69,7 @@ public:
 private:
 	bool isWorstMoment(const std::vector<Summary> &stores) const;
 
-	DaemonRun &daemon_;
+	DaemonProcess &daemon_;
 	Way way_;
 	unsigned outageMs_;
 	unsigned outages_ = 0;

@@ -29,7 +29,7 @@ void fillTheRoot()
 {
 	const int fd = open((DaemonRoot::writable + "/tmp/filling").c_str(),
 			    O_WRONLY | O_CREAT | O_TRUNC | O_SYNC, 0600);
-	const std::string piece(256 * 1024, 'x');
+	const std::string piece(256U << 10, 'x');
 	for (int i = 0; i < 400 && fd >= 0; i++)
 		if (write(fd, piece.data(), piece.size()) < 0)
 			_exit(1);
@@ -53,7 +53,7 @@ protected:
 	void makeDirectReadsWait() const
 	{
 		constexpr off_t reserved =
-			96 * 1024; // what ext4 keeps for growing: its own use is none
+			off_t{96} * 1024; // what ext4 keeps for growing: its own use is none
 		char page[4096];
 		const int fd = open(origin.path().c_str(), O_RDWR | O_CLOEXEC);
 		EXPECT_EQ(pread(fd, page, sizeof(page), reserved), ssize_t{sizeof(page)});

@@ -26,7 +26,6 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr uint64_t storeSize = 24 * mib;
-constexpr uint64_t rangeSize = 4 * mib;
 constexpr uint64_t lowWater = 6 * mib;
 
 constexpr const char *config = "supplies = [\"sdk0\"]\n"

@@ -271,23 +271,23 @@ class OtherLvm
 public:
 	explicit OtherLvm(const std::string &script)
 	{
-		std::filesystem::rename(path_, away_);
+		std::filesystem::rename(path, away);
 		if (script.empty())
 			return;
-		std::ofstream(path_) << "#!/bin/bash\n" << script;
-		chmod(path_, 0755);
+		std::ofstream(path) << "#!/bin/bash\n" << script;
+		chmod(path, 0755);
 	}
 	~OtherLvm()
 	{
-		std::filesystem::remove(path_);
-		std::filesystem::rename(away_, path_);
+		std::filesystem::remove(path);
+		std::filesystem::rename(away, path);
 	}
 	OtherLvm(const OtherLvm &) = delete;
 	OtherLvm &operator=(const OtherLvm &) = delete;
 
 private:
-	static constexpr const char *path_ = "/usr/sbin/lvm";
-	static constexpr const char *away_ = "/usr/sbin/lvm.real";
+	static constexpr const char *path = "/usr/sbin/lvm";
+	static constexpr const char *away = "/usr/sbin/lvm.real";
 };
 
 TEST_F(Supplied, WithoutLvmThatIsSaidAndTheDeviceIsGiven)

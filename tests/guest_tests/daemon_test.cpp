@@ -85,7 +85,7 @@ TEST_F(TheDaemon, KilledAroundEventsLosesNothing)
 	// Started anew, it finds what is left: nothing is given twice, nothing is orphaned.
 	daemon.stop(SIGKILL);
 	daemon.start();
-	rewrite(4 * 32 * mib, 5 * 32 * mib);
+	rewrite(128 * mib, 160 * mib);
 	EXPECT_TRUE(store.waitFor([](const Summary &now) { return now.level == "ok"; }, 60000));
 	checkRanges();
 	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();

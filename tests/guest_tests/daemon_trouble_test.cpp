@@ -75,7 +75,7 @@ private:
 
 TEST_F(InTrouble, OfAClockThatJumpsItFeedsOn)
 {
-	constexpr time_t day = 24 * 60 * 60;
+	constexpr time_t day = time_t{24} * 60 * 60;
 	constexpr time_t jumps[pieces] = {400 * day, -400 * day, 3, -day};
 	DaemonProcess daemon({config});
 	daemon.start();

@@ -35,8 +35,8 @@ protected:
 	{
 		runCommand("lvcreate -q -y -L 32M -n home vgr " + group_.slice(0).path());
 		runCommand("mkfs.ext4 -q /dev/vgr/home");
-		mkdir(folder_, 0755);
-		runCommand(std::string("mount /dev/vgr/home ") + folder_);
+		mkdir(folder, 0755);
+		runCommand(std::string("mount /dev/vgr/home ") + folder);
 		tool("attach --size 64M vgr/home");
 		tool("take --name before vgr/home");
 		daemon_.start();
@@ -45,7 +45,7 @@ protected:
 	void TearDown() override
 	{
 		EXPECT_EQ(daemon_.stop(SIGTERM), 0) << daemon_.log();
-		EXPECT_EQ(umount(folder_), 0);
+		EXPECT_EQ(umount(folder), 0);
 		tool("detach vgr/home");
 		tool("delete -y --remove-store snapdiff-vgr");
 	}
@@ -70,9 +70,9 @@ protected:
 		tool("attach vgr/home");
 		EXPECT_TRUE(daemon_.waitFor("origin vgr-home is well again", 1, 30));
 		EXPECT_EQ(tool("status").find(next), std::string::npos);
-		runCommand(std::string("echo one > ") + folder_ + "/file");
+		runCommand(std::string("echo one > ") + folder + "/file");
 		const std::string image = tool("create --name after vgr/home");
-		runCommand(std::string("echo two > ") + folder_ + "/file && sync -f " + folder_);
+		runCommand(std::string("echo two > ") + folder + "/file && sync -f " + folder);
 		const std::string where = tool("mount after");
 		const std::string shown = where.substr(0, where.find('\n'));
 		EXPECT_EQ(runCommand("cat " + shown + "/file"), "one");
@@ -84,7 +84,7 @@ protected:
 	DaemonProcess daemon_{{.config = config}};
 
 private:
-	static constexpr const char *folder_ = "/run/test-vgr";
+	static constexpr const char *folder = "/run/test-vgr";
 };
 
 TEST_F(LvmReloads, AnExtendedVolumeIsToldAndAttachedAgain)

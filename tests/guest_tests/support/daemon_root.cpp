@@ -32,6 +32,16 @@ void addProgram(const std::string &program)
 			add("/usr" + word);
 }
 
+void showKernelFolder(const std::string &folder)
+{
+	runCommand("mount --rbind /" + folder + " " + DaemonRoot::shown + "/" + folder);
+}
+
+void hideKernelFolder(const std::string &folder)
+{
+	runCommand("umount -l " + DaemonRoot::shown + "/" + folder);
+}
+
 bool isRootOfSomebody()
 {
 	for (const auto &entry : std::filesystem::directory_iterator("/proc")) {
@@ -53,16 +63,15 @@ DaemonRoot::DaemonRoot(const std::string &device, Shown how)
 		runCommand("mkdir -p " + writable + "/" + folder);
 	for (const char *folder : kernelFolders)
 		runCommand("mkdir -p " + writable + "/" + folder);
-	for (const std::string folder : {"lib", "lib64", "sbin", "bin"})
-		runCommand("ln -s usr/" + folder + " " + writable + "/" + folder);
+	runCommand("ln -s usr/lib usr/lib64 usr/sbin usr/bin " + writable);
 	addProgram(DaemonProcess::builtProgram());
 	addProgram("/usr/sbin/lvm");
 	runCommand("cp -a /etc/lvm " + writable + "/etc/");
 	runCommand("mount --bind " + writable + " " + shown);
 	if (how == Shown::ReadOnly)
 		runCommand("mount -o remount,bind,ro " + shown);
-	for (const std::string folder : kernelFolders)
-		runCommand("mount --rbind /" + folder + " " + shown + "/" + folder);
+	for (const char *folder : kernelFolders)
+		showKernelFolder(folder);
 	sync();
 }
 
@@ -72,8 +81,8 @@ DaemonRoot::~DaemonRoot()
 	// volume's device behind.
 	for (int i = 0; i < 600 && isRootOfSomebody(); i++)
 		usleep(100'000);
-	for (const std::string folder : kernelFolders)
-		runCommand("umount -l " + shown + "/" + folder);
+	for (const char *folder : kernelFolders)
+		hideKernelFolder(folder);
 	runCommand("umount " + shown);
 	runCommand("umount " + writable);
 }

@@ -4,20 +4,16 @@
 //
 // Both can block: the journal may itself wait for an origin that holds its
 // writers.  So lines are put into a bounded queue and a thread of their own sends
-// them; when the queue is full, lines are counted instead of kept.
+// them; when the queue is full, lines are counted instead of kept.  States have a
+// queue and a thread of their own: systemd must hear that we live while the journal
+// hangs.
 
 #pragma once
 
-#include <condition_variable>
-#include <cstdint>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <pthread.h>
 
 namespace snapdiff::daemon {
 
@@ -52,22 +48,10 @@ public:
 	static bool runsUnderJournal();
 
 private:
-	struct Item
-	{
-		bool isState = false;
-		Priority priority = Priority::Info;
-		std::string text;
-		std::vector<Field> fields;
-	};
-	struct Shared;
+	class Channel;
 
-	void put(Item item);
-	static void *run(void *shared);
-	static void send(const Item &item, bool journal);
-
-	std::shared_ptr<Shared> shared_; // the thread's too, which outlives us when it hangs
-	pthread_t thread_ = {};
-	bool running_ = false;
+	std::unique_ptr<Channel> lines_;
+	std::unique_ptr<Channel> states_;
 };
 
 } // namespace snapdiff::daemon

@@ -8,12 +8,18 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <thread>
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace snapdiff::daemon {
@@ -109,6 +115,40 @@ TEST(Outlet, ThatHangsKeepsNobodyWaitingAndSaysLaterWhatItLost)
 	EXPECT_NE(text.find("snapdiffd: line 0\n"), text.npos);
 	EXPECT_EQ(text.find("snapdiffd: line " + std::to_string(many - 1) + "\n"), text.npos);
 	EXPECT_NE(text.find(" lines of the log were lost\n"), text.npos);
+}
+
+TEST(Outlet, ThatHangsKeepsNoStateFromSystemd)
+{
+	const std::string name = "snapdiff-outlet-" + std::to_string(getpid());
+	sockaddr_un address = {};
+	address.sun_family = AF_UNIX;
+	std::memcpy(address.sun_path + 1, name.data(), name.size()); // an abstract name
+	const Fd systemd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	ASSERT_EQ(bind(systemd.get(), reinterpret_cast<sockaddr *>(&address),
+		       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())),
+		  0);
+	setenv("NOTIFY_SOCKET", ("@" + name).c_str(), 1);
+
+	StderrPipe pipe;
+	std::thread reader;
+	{
+		Outlet outlet(false);
+		pipe.clog();
+		for (int i = 0; i < 3000; i++)
+			outlet.log(Priority::Info, "never read");
+		for (const std::string state : {"READY=1", "WATCHDOG=1"}) {
+			outlet.notify(state);
+			pollfd comes = {systemd.get(), POLLIN, 0};
+			ASSERT_EQ(::poll(&comes, 1, 20000), 1) << state;
+			char text[64] = {};
+			EXPECT_GT(recv(systemd.get(), text, sizeof(text) - 1, 0), 0);
+			EXPECT_EQ(text, state);
+		}
+		reader = std::thread([&] { pipe.drain(); });
+	}
+	unsetenv("NOTIFY_SOCKET");
+	pipe.giveBack();
+	reader.join();
 }
 
 TEST(Outlet, ThatHangsKeepsTheDaemonFromEndingForASecondOnly)

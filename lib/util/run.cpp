@@ -123,17 +123,27 @@ Result<pid_t> spawn(const std::string &program, const Command &command, int out,
 	return pid;
 }
 
-// A started program; its end means that its group is killed and waited for.
+// A started program; its end means that its group is killed and waited for, but not for
+// long: a process that a disk keeps in the kernel ends when the disk answers.
 class Child
 {
 public:
-	explicit Child(pid_t pid) : pid_(pid), pidfd_(pidfd_open(pid, 0)) {}
+	Child(pid_t pid, std::vector<pid_t> &leftBehind)
+		: pid_(pid), pidfd_(pidfd_open(pid, 0)), leftBehind_(leftBehind)
+	{
+	}
 	~Child()
 	{
-		if (pid_ > 0) {
-			kill(-pid_, SIGKILL);
+		constexpr int endMs = 1000;
+
+		if (pid_ <= 0)
+			return;
+		kill(-pid_, SIGKILL);
+		pollfd end = {pidfd_.get(), POLLIN, 0};
+		if (pidfd_.valid() && poll(&end, 1, endMs) == 0)
+			leftBehind_.push_back(pid_);
+		else
 			(void)collect();
-		}
 	}
 	Child(const Child &) = delete;
 	Child &operator=(const Child &) = delete;
@@ -152,6 +162,7 @@ public:
 private:
 	pid_t pid_;
 	Fd pidfd_;
+	std::vector<pid_t> &leftBehind_;
 };
 
 // Reads what is there.  False: the other end is closed, or reading fails.
@@ -221,7 +232,8 @@ Result<Finished> SystemRunner::run(const Command &command)
 	Result<pid_t> pid = spawn(*program, command, out->write.get(), err->write.get());
 	if (!pid)
 		return std::move(pid).error();
-	Child child(*pid);
+	std::erase_if(leftBehind_, [](pid_t left) { return waitpid(left, nullptr, WNOHANG) != 0; });
+	Child child(*pid, leftBehind_);
 	if (child.pidfd() < 0)
 		return Error(errno, "run " + command.argv[0]);
 	out->write.reset();

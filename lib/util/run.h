@@ -45,7 +45,8 @@ public:
 
 	// A program that ran and failed is a Finished.  Errors: ENOENT (no such
 	// program), ETIMEDOUT (its process group was killed), EFBIG, and what fork
-	// and exec say.  Nothing is left running.
+	// and exec say.  Nothing is left running, unless the kernel keeps it for more than
+	// a second after it was killed.
 	virtual Result<Finished> run(const Command &command) = 0;
 };
 
@@ -53,6 +54,9 @@ class SystemRunner : public Runner
 {
 public:
 	Result<Finished> run(const Command &command) override;
+
+private:
+	std::vector<pid_t> leftBehind_; // killed, and not yet waited for
 };
 
 // "lvm lvs vg0": for messages and --dry-run; quoted where a shell would need it.

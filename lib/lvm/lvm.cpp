@@ -5,6 +5,7 @@
 #include "lvm/lvm.h"
 
 #include "dm/names.h"
+#include "lvm/host.h"
 #include "lvm/unread.h"
 #include "util/fd.h"
 #include "util/text.h"
@@ -29,6 +30,9 @@ static constexpr std::string_view volumePrefix = "snapdiff.";
 static constexpr const char *quietConfig = "backup{backup=0 archive=0} "
 					   "log{file=\"/dev/null\" syslog=0}";
 
+// How long a report waits for locks before it does without.
+static constexpr unsigned lockWaitMs = 15000;
+
 static constexpr const char *volumeFields =
 	"vg_name,lv_name,lv_size,lv_active,lv_kernel_major,lv_kernel_minor,lv_path,lv_dm_path,"
 	"lv_tags,lv_health_status,devices";
@@ -38,8 +42,16 @@ bool Volume::hasTag(std::string_view tag) const
 	return std::find(tags.begin(), tags.end(), tag) != tags.end();
 }
 
+bool Volume::isOfAnother(std::string_view hostTag) const
+{
+	const auto namesHost = [](const std::string &tag) {
+		return tag.starts_with(hostTagPrefix);
+	};
+	return !hasTag(hostTag) && std::any_of(tags.begin(), tags.end(), namesHost);
+}
+
 Lvm::Lvm(Runner &runner, unsigned timeoutMs, Unread unread)
-	: runner_(runner), timeoutMs_(timeoutMs), unread_(std::move(unread))
+	: runner_(runner), timeoutMs_(timeoutMs), unread_(std::move(unread)), hostTag_(hostTag())
 {
 }
 
@@ -90,14 +102,14 @@ Result<std::string> Lvm::filterConfig()
 	return " devices{filter=" + filterWithout(*names, filter_) + "}";
 }
 
-Result<Finished> Lvm::run(std::vector<std::string> argv, Reads reads, unsigned moreMs)
+Result<Finished> Lvm::run(std::vector<std::string> argv, Reads reads, unsigned timeoutMs)
 {
 	const Result<std::string> filter =
 		reads == Reads::AllButUnread ? filterConfig() : std::string();
 	if (!filter)
 		return filter.error();
 	Command command = this->command(std::move(argv), *filter);
-	command.timeoutMs += moreMs;
+	command.timeoutMs = timeoutMs;
 	return runAsIs(command);
 }
 
@@ -120,7 +132,13 @@ Result<std::string> Lvm::report(std::vector<std::string> argv, Reads reads)
 {
 	const std::string verb = argv[0];
 	argv.insert(argv.begin() + 1, {"--reportformat", "json", "--units", "b", "--nosuffix"});
-	Result<Finished> finished = run(std::move(argv), reads);
+	Result<Finished> finished = run(argv, reads, std::min(timeoutMs_, lockWaitMs));
+	if (!finished && finished.error().errnum() == ETIMEDOUT) {
+		// Somebody who hangs may hold the lock of any one volume group.  What is written
+		// is replaced as a whole, so it may be read without.
+		argv.insert(argv.begin() + 1, "--nolocking");
+		finished = run(std::move(argv), reads, timeoutMs_);
+	}
 	if (!finished)
 		return std::move(finished).error();
 	if (!finished->ok()) {
@@ -202,17 +220,22 @@ Result<std::vector<Volume>> Lvm::carvedVolumes()
 		{"lvs", "-o", volumeFields, "-O", "vg_name,lv_name", "@" + std::string(rangeTag)});
 	if (!json)
 		return std::move(json).error();
-	return parseVolumes(*json);
+	Result<std::vector<Volume>> all = parseVolumes(*json);
+	if (all)
+		std::erase_if(*all, [this](const Volume &volume) {
+			return volume.isOfAnother(hostTag_);
+		});
+	return all;
 }
 
 std::vector<std::string> Lvm::carveArguments(const CarveRequest &request,
 					     const std::string &name) const
 {
-	std::vector<std::string> argv = {"lvcreate", "--yes",
-					 "-Wy",	     "-Zy",
-					 "--addtag", std::string(rangeTag),
-					 "--name",   name,
-					 "--size",   fmt::format("{}b", request.sizeBytes)};
+	std::vector<std::string> argv = {
+		"lvcreate", "--yes",	"-Wy",
+		"-Zy",	    "--addtag", std::string(rangeTag),
+		"--addtag", hostTag_,	"--name",
+		name,	    "--size",	fmt::format("{}b", request.sizeBytes)};
 	for (const std::string &tag : request.extraTags) {
 		argv.emplace_back("--addtag");
 		argv.push_back(tag);
@@ -272,8 +295,6 @@ static std::optional<Volume> byNode(const CarveRequest &request, const std::stri
 	volume.active = true;
 	volume.path = fmt::format("/dev/{}/{}", request.vg, name);
 	volume.dmPath = "/dev/mapper/" + dm::lvDmName(request.vg, name);
-	volume.tags = request.extraTags;
-	volume.tags.emplace_back(rangeTag);
 
 	struct stat info = {};
 	if (stat(volume.dmPath.c_str(), &info) < 0 || !S_ISBLK(info.st_mode))
@@ -306,12 +327,18 @@ Result<Volume> Lvm::carve(const CarveRequest &request)
 		Result<std::string> name = nameFor(request);
 		if (!name)
 			return std::move(name).error();
-		Result<Finished> finished = run(carveArguments(request, *name));
+		Result<Finished> finished =
+			run(carveArguments(request, *name), Reads::AllButUnread, timeoutMs_);
 		if (!finished)
 			return std::move(finished).error();
 		if (finished->ok()) {
 			std::optional<Volume> made = byNode(request, *name);
-			return made ? Result<Volume>(std::move(*made)) : volume(request.vg, *name);
+			if (!made)
+				return volume(request.vg, *name);
+			made->tags = request.extraTags;
+			made->tags.emplace_back(rangeTag);
+			made->tags.push_back(hostTag_);
+			return std::move(*made);
 		}
 		// Another one of us was faster with this name.
 		Error error = carveError(request, *finished);
@@ -332,6 +359,11 @@ Result<> Lvm::remove(std::span<const Volume> volumes)
 			return Error(EPERM, "remove volume " + volume.fullName(),
 				     "it has not the tag of those that were carved for a store")
 				.as(ErrorKind::Failed);
+		if (volume.isOfAnother(hostTag_))
+			return Error(EPERM, "remove volume " + volume.fullName(),
+				     "another machine carved it, by its tag")
+				.as(ErrorKind::Failed)
+				.advise("\"lvremove\" does it, if that machine is gone.");
 		argv.push_back(volume.fullName());
 	}
 	const std::string doing =
@@ -339,9 +371,8 @@ Result<> Lvm::remove(std::span<const Volume> volumes)
 			? "remove volume " + volumes[0].fullName()
 			: fmt::format("remove {} volumes from {} to {}", volumes.size(),
 				      volumes.front().fullName(), volumes.back().fullName());
-	Result<Finished> finished =
-		run(std::move(argv), Reads::AllButUnread,
-		    moreMsPerVolume * static_cast<unsigned>(volumes.size() - 1));
+	const unsigned moreMs = moreMsPerVolume * static_cast<unsigned>(volumes.size() - 1);
+	Result<Finished> finished = run(std::move(argv), Reads::AllButUnread, timeoutMs_ + moreMs);
 	if (!finished)
 		return std::move(finished).error();
 	if (!finished->ok()) {

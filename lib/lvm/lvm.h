@@ -47,6 +47,9 @@ struct Volume
 
 	bool hasTag(std::string_view tag) const;
 
+	// Carved by another machine than the one of this tag (lvm/host.h).
+	bool isOfAnother(std::string_view hostTag) const;
+
 	// "vg0/home"
 	std::string fullName() const { return vg + "/" + name; }
 };
@@ -96,16 +99,17 @@ public:
 	// Does LVM look for a physical volume on this device, as it is configured?
 	Result<bool> scans(dm::DeviceNumber device);
 
-	// Volumes with the tag, of all VGs.
+	// Volumes with the tag, of all VGs; none that another machine carved.
 	Result<std::vector<Volume>> carvedVolumes();
 
-	// A new active LV with the tag; old signatures are wiped.  It is one dm device
-	// however many pieces it has.  Its devices are not looked up.  Kind NoSpace
+	// A new active LV with the tag, and with this machine's; old signatures are wiped.  It is
+	// one dm device however many pieces it has.  Its devices are not looked up.  Kind NoSpace
 	// when the VG has too little, Busy when the name that was asked for is taken.
 	// Killed on the way, it leaves either nothing or a whole tagged LV.
 	Result<Volume> carve(const CarveRequest &request);
 
-	// All of them with one run of the program; refuses all if one has not the tag.
+	// All of them with one run of the program; refuses all if one has not the tag, or is
+	// another machine's.
 	Result<> remove(std::span<const Volume> volumes);
 
 	// What carve() would run: for --dry-run.
@@ -115,8 +119,7 @@ private:
 	enum class Reads { AllButUnread, AsConfigured };
 	Result<std::string> report(std::vector<std::string> argv,
 				   Reads reads = Reads::AllButUnread);
-	Result<Finished> run(std::vector<std::string> argv, Reads reads = Reads::AllButUnread,
-			     unsigned moreMs = 0);
+	Result<Finished> run(std::vector<std::string> argv, Reads reads, unsigned timeoutMs);
 	Result<Finished> runAsIs(const Command &command) const;
 	Result<std::string> filterConfig();
 	Command command(std::vector<std::string> argv, const std::string &moreConfig = {}) const;
@@ -127,6 +130,7 @@ private:
 	Runner &runner_;
 	unsigned timeoutMs_;
 	Unread unread_;
+	std::string hostTag_;
 	std::string filter_; // what lvm.conf says, asked for when it is needed first
 };
 

@@ -169,7 +169,9 @@ protected:
 			if (name.empty())
 				continue;
 			known.insert("sdt0-" + name);
-			EXPECT_EQ(tags, "snapdiff,snapdiff-reserve") << after << ": " << line;
+			EXPECT_TRUE(tags.starts_with("snapdiff,snapdiff-on-") &&
+				    tags.ends_with(",snapdiff-reserve"))
+				<< after << ": " << line;
 			EXPECT_EQ(active, "active") << after << ": " << line;
 		}
 		std::set<std::string> active;

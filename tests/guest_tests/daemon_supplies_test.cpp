@@ -5,6 +5,7 @@
 #include "harness/kernel_log.h"
 #include "lvm/lvm.h"
 #include "probe/claim.h"
+#include "support/busy_process.h"
 #include "support/command.h"
 #include "support/daemon_process.h"
 #include "support/stack.h"
@@ -18,6 +19,7 @@
 #include <optional>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -263,6 +265,53 @@ TEST_F(Supplied, ALeftoverIsWipedBeforeItIsReserveAndAnotherVolumeIsNot)
 	EXPECT_EQ(probe::contentOf("/dev/sdt0/snapdiff.0")->type, "");
 	EXPECT_EQ(probe::contentOf("/dev/sdt0/home")->type, "ext4");
 	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
+}
+
+// Active or not, it may be a range there.
+TEST_F(Supplied, WhatAnotherMachineCarvedIsLeftAlone)
+{
+	const VolumeGroup group("sdt0", {0}, 256 * mib);
+	const std::string tags = " --addtag snapdiff --addtag snapdiff-reserve "
+				 "--addtag snapdiff-on-another sdt0";
+	runCommand("lvcreate -q -y -L 16M -n snapdiff.0" + tags);
+	runCommand("lvcreate -q -y -L 16M -n snapdiff.1" + tags);
+	runCommand("mkfs.ext4 -q /dev/sdt0/snapdiff.0 && lvchange -an sdt0/snapdiff.1");
+	configure("supplies = [\"sdt0\"]\nrange_size = \"16MiB\"\nreserve_ranges = 2\n");
+	daemon.start();
+	ASSERT_TRUE(daemon.waitFor("carved sdt0/snapdiff.", 2));
+	hungry(40 * mib);
+	ASSERT_TRUE(content()) << daemon.log();
+	sleep(5); // whatever is unused goes after a second
+	EXPECT_EQ(
+		runCommand(
+			"lvs --noheadings -o lv_name -S lv_tags=snapdiff-on-another sdt0 | xargs"),
+		"snapdiff.0 snapdiff.1");
+	EXPECT_EQ(probe::contentOf("/dev/sdt0/snapdiff.0")->type, "ext4");
+	EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
+	store.reset();
+}
+
+TEST_F(Supplied, AVolumeGroupThatSomebodyLocksKeepsNobodyFromTheNext)
+{
+	const VolumeGroup first("sdt0", {0}, 64 * mib);
+	const VolumeGroup second("sdt1", {3}, 64 * mib);
+	{
+		// As an lvm that hangs.
+		const BusyProcess locker([] {
+			const int fd =
+				open("/run/lock/lvm/V_sdt0", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+			if (fd < 0 || flock(fd, LOCK_EX) < 0)
+				_exit(1);
+			pause();
+			_exit(1);
+		});
+		configure("supplies = [\"sdt0\", \"sdt1\"]\nrange_size = \"16MiB\"\n"
+			  "reserve_ranges = 1\nlvm_timeout = 5\n");
+		daemon.start();
+		ASSERT_TRUE(daemon.waitFor("carved sdt1/snapdiff.0"));
+		EXPECT_GE(daemon.count("supply sdt0: "), 1U) << daemon.log();
+		EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
+	}
 }
 
 // Another program in place of lvm; "" for none at all.

@@ -105,10 +105,12 @@ TEST(Status, OfOriginsAndImages)
 static rc::Gen<std::string> nameGen()
 {
 	return rc::gen::resize(
-		20,
-		rc::gen::suchThat(rc::gen::container<std::string>(
-					  rc::gen::elementOf(std::string("ABCabc019_.+:-"))),
-				  [](const std::string &s) { return !s.empty() && s[0] != '-'; }));
+		20, rc::gen::suchThat(rc::gen::container<std::string>(
+					      rc::gen::elementOf(std::string("ABCabc019_.+:-"))),
+				      [](const std::string &s) {
+					      return !s.empty() && s[0] != '-' && s != "." &&
+						     s != "..";
+				      }));
 }
 
 static uint64_t anySectors()

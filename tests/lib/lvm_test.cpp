@@ -2,6 +2,7 @@
 //
 // LVM: reports as LVM 2.03.16 prints them, and what is run.
 
+#include "lvm/host.h"
 #include "lvm/lvm.h"
 #include "lvm/unread.h"
 
@@ -113,8 +114,8 @@ TEST(Lvm, CarvesUnderTheLowestFreeNumber)
 	ASSERT_TRUE(made) << made.error().message();
 	EXPECT_EQ("snapdiff.0", made->name);
 	EXPECT_NE(std::string::npos,
-		  runner.asked[1].find("--yes -Wy -Zy --addtag snapdiff --name snapdiff.0 --size "
-				       "4194304b vg0"))
+		  runner.asked[1].find("--yes -Wy -Zy --addtag snapdiff --addtag " + hostTag() +
+				       " --name snapdiff.0 --size 4194304b vg0"))
 		<< runner.asked[1];
 	EXPECT_NE(std::string::npos, runner.asked[1].find("backup=0 archive=0"));
 	EXPECT_NE(std::string::npos, runner.asked[1].find("log{file=\"/dev/null\" syslog=0}"));
@@ -154,6 +155,56 @@ TEST(Lvm, RemovesOnlyWhatItCarved)
 	carved.tags = {"snapdiff"};
 	EXPECT_FALSE(Lvm(runner).remove(std::vector{carved, home}));
 	EXPECT_TRUE(runner.asked.empty());
+}
+
+TEST(Lvm, LeavesAloneWhatAnotherMachineCarved)
+{
+	const auto rowOf = [](const std::string &name, const std::string &tags) {
+		return R"({"vg_name":"vg0","lv_name":")" + name +
+		       R"(","lv_size":"4194304","lv_active":"","lv_kernel_major":"-1",)" +
+		       R"("lv_kernel_minor":"-1","lv_path":"p","lv_dm_path":"d","lv_tags":")" +
+		       tags + R"json(","devices":"/dev/vda(9)"})json";
+	};
+	ScriptedRunner runner;
+	runner.answers = {{0,
+			   R"({"report":[{"lv":[)" + rowOf("snapdiff.0", "snapdiff,snapdiff-on-x") +
+				   "," + rowOf("snapdiff.1", "snapdiff," + hostTag()) + "," +
+				   rowOf("snapdiff.2", "snapdiff") + "]}]}",
+			   ""}};
+	const auto carved = Lvm(runner).carvedVolumes();
+	ASSERT_TRUE(carved) << carved.error().message();
+	ASSERT_EQ(2U, carved->size());
+	EXPECT_EQ("snapdiff.1", carved->front().name);
+	EXPECT_EQ("snapdiff.2", carved->back().name);
+
+	Volume others;
+	others.vg = "vg0";
+	others.name = "snapdiff.0";
+	others.tags = {"snapdiff", "snapdiff-on-x"};
+	EXPECT_FALSE(Lvm(runner).remove({&others, 1}));
+	EXPECT_EQ(1U, runner.asked.size());
+}
+
+TEST(Lvm, LooksWithoutLocksWhenSomebodyHoldsOneForLong)
+{
+	class Locked : public ScriptedRunner
+	{
+	public:
+		Result<Finished> run(const Command &command) override
+		{
+			auto finished = ScriptedRunner::run(command);
+			if (commandLine(command).find("--nolocking") == std::string::npos)
+				return Error(ETIMEDOUT, "run lvm");
+			return finished;
+		}
+	};
+	Locked runner;
+	runner.answers = {{0, "", ""}, {0, groupsJson, ""}};
+	EXPECT_TRUE(Lvm(runner).volumeGroups());
+	EXPECT_EQ(2U, runner.asked.size());
+	// What changes something waits as long as it may, and then has failed.
+	EXPECT_FALSE(Lvm(runner).carve({"vg0", 4194304, {}, {}, "snapdiff.7"}));
+	EXPECT_EQ(3U, runner.asked.size());
 }
 
 TEST(Lvm, RemovesManyWithOneRun)

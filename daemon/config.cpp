@@ -14,9 +14,28 @@
 #include <memory>
 #include <span>
 
-#define TOML_EXCEPTIONS 0
 #include <dirent.h>
 #include <fcntl.h>
+
+namespace {
+
+// toml++ 3.3 is somewhere where by its own assertions it cannot be.
+struct ParserFault
+{
+};
+
+[[noreturn]] void parserFault()
+{
+	throw ParserFault();
+}
+
+} // namespace
+
+// A text that its parser was not made for must not end the daemon, and must not be undefined: its
+// assertions stay, in every build, and are an error like any other.
+#undef NDEBUG
+#define TOML_ASSERT(expr) ((expr) ? static_cast<void>(0) : parserFault())
+#define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
 namespace snapdiff::daemon {
@@ -497,7 +516,8 @@ size_t strayBrace(std::string_view text)
 
 // What toml++ 3.3 has no answer to but undefined behaviour: a few characters that stand where a
 // blank may, and the header of a table whose name begins with none of its characters.  No value
-// needs anything but ASCII; in comments the rest is made harmless, and keeps its column.
+// needs anything but ASCII; in comments the rest is made harmless, and keeps its column.  Control
+// characters TOML has none but a tab and the ends of lines.
 Result<std::string> harmless(std::string_view text, const Reader &reader)
 {
 	std::string ascii(text.substr(text.starts_with("\xEF\xBB\xBF") ? 3 : 0));
@@ -507,9 +527,13 @@ Result<std::string> harmless(std::string_view text, const Reader &reader)
 		const size_t end = std::min(ascii.find('\n', begin), ascii.size());
 		const size_t comment = std::min(ascii.find('#', begin), end);
 		for (size_t i = begin; i < end; i++) {
-			if (static_cast<unsigned char>(ascii[i]) < 128)
-				continue;
+			const auto code = static_cast<unsigned char>(ascii[i]);
 			at.column = static_cast<toml::source_index>(i - begin + 1);
+			const bool endsLine = code == '\r' && i + 1 == end && end < ascii.size();
+			if (code == 127 || (code < ' ' && code != '\t' && !endsLine))
+				return reader.complain(at, "a control character");
+			if (code < 128)
+				continue;
 			if (i < comment)
 				return reader.complain(at, "a character that is not ASCII");
 			ascii[i] = '?';
@@ -534,6 +558,19 @@ Result<std::string> harmless(std::string_view text, const Reader &reader)
 	return ascii;
 }
 
+Result<toml::table> parsed(std::string_view text, const std::string &file, const Reader &reader)
+{
+	try {
+		toml::parse_result result = toml::parse(text, file);
+		if (!result)
+			return reader.complain(result.error().source().begin,
+					       std::string(result.error().description()));
+		return std::move(result).table();
+	} catch (const ParserFault &) {
+		return Error(EINVAL, file, "it is no TOML; where, the parser cannot say");
+	}
+}
+
 // One file, over what the files before it said.
 Result<> readOver(Config &config, Places &places, std::string_view text, const std::string &file)
 {
@@ -542,11 +579,10 @@ Result<> readOver(Config &config, Places &places, std::string_view text, const s
 	const Result<std::string> checked = harmless(text, reader);
 	if (!checked)
 		return checked.error();
-	toml::parse_result parsed = toml::parse(*checked, file);
-	if (!parsed)
-		return reader.complain(parsed.error().source().begin,
-				       std::string(parsed.error().description()));
-	toml::table table = std::move(parsed).table();
+	Result<toml::table> read = parsed(*checked, file, reader);
+	if (!read)
+		return std::move(read).error();
+	toml::table table = std::move(*read);
 	for (const auto &[key, node] : table)
 		places.insert_or_assign(std::string(key.str()),
 					file + ":" + std::to_string(key.source().begin.line));

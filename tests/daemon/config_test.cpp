@@ -91,6 +91,26 @@ TEST(Configuration, CharactersThatAreNotAsciiMayStandInCommentsOnly)
 	}
 }
 
+TEST(Configuration, ControlCharactersAreRefusedButEndsOfLinesOfOtherSystemsAreNot)
+{
+	const auto config = parseConfig("[store.a]\r\n\treserve_ranges = 5\t# five\r\n", "f");
+	ASSERT_TRUE(config) << config.error().message();
+	EXPECT_EQ(config->reserveRangesOf("a"), 5U);
+	for (const char *text :
+	     {"\n[  \r  h]", "\nbus = \"a\rb\"", "\nbus = 1\r", "\n# \x7f", "\n\x01"}) {
+		const auto bad = parseConfig(text, "f");
+		ASSERT_FALSE(bad);
+		EXPECT_EQ(bad.error().message(), "f:2: a control character");
+	}
+}
+
+TEST(Configuration, WhatItsParserWasNotMadeForIsAnErrorToo)
+{
+	const auto bad = parseConfig("r=700p-[(-[Q 0]", "f");
+	ASSERT_FALSE(bad);
+	EXPECT_TRUE(bad.error().message().starts_with("f")) << bad.error().message();
+}
+
 TEST(Configuration, AHeaderWithoutANameIsRefusedBeforeTheParserSeesIt)
 {
 	for (const char *text : {"\n[[[x]]]", "\n [.a]", "\n[", "\n[[\n", "\n[=1]", "\n[ # a"}) {

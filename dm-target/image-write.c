@@ -244,30 +244,31 @@ static bool read_around(struct sd_write *w, const struct piece *p, blk_status_t 
 	struct page **pages = sd_part_pages(p->taken.seg, p->taken.part);
 	sector_t sector = p->first << s->chunk_shift;
 	u32 i, bytes = min_t(u64, s->chunk, image->ti->len - sector) << SECTOR_SHIFT;
+	struct bio_vec *vecs;
 	struct sd_read around;
-	struct bio *bio;
+	struct bio bio;
 	bool read;
 
 	/* not from a pool: the read takes a bio of the store's while we hold this one */
-	bio = bio_kmalloc(s->chunk_pages, SD_GFP_TRY);
-	*no_memory = !bio;
-	if (!bio)
+	vecs = kmalloc_array(s->chunk_pages, sizeof(*vecs), SD_GFP_TRY);
+	*no_memory = !vecs;
+	if (!vecs)
 		return false;
-	bio_init(bio, image->dev->bdev, bio->bi_inline_vecs, s->chunk_pages, REQ_OP_READ);
-	bio->bi_iter.bi_sector = sector;
+	bio_init(&bio, image->dev->bdev, vecs, s->chunk_pages, REQ_OP_READ);
+	bio.bi_iter.bi_sector = sector;
 	for (i = 0; i < s->chunk_pages; i++) {
 		u32 part = min_t(u32, bytes, PAGE_SIZE);
 
 		if (part < PAGE_SIZE)
 			memset(page_address(pages[i]) + part, 0, PAGE_SIZE - part);
 		if (part)
-			__bio_add_page(bio, pages[i], part, 0);
+			__bio_add_page(&bio, pages[i], part, 0);
 		bytes -= part;
 	}
-	sd_read_init(&around, image, bio);
+	sd_read_init(&around, image, &bio);
 	read = sd_read_slowly(&around, status);
-	bio_uninit(bio);
-	kfree(bio);
+	bio_uninit(&bio);
+	kfree(vecs);
 	return read;
 }
 

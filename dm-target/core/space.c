@@ -71,6 +71,8 @@ static const char *range_fault(const struct sd_space *s, const struct sd_range_i
 		return "the range does not begin at a logical block of its device";
 	if (id->len & mask)
 		return "the range's length is not a multiple of its device's logical block";
+	if (mask >= s->chunk)
+		return "the chunk size is smaller than the logical block of the range's device";
 	if (id->len < s->chunk)
 		return "the range is shorter than one chunk";
 	if (id->len >> chunk_shift(s) > 1ULL << 48)

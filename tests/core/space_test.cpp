@@ -57,6 +57,8 @@ TEST(RangeCheck, SaysWhatIsWrong)
 		     "the range does not begin at a logical block of its device");
 	EXPECT_STREQ(whyNot({1, 8, 12, 0, false}, 800, 8),
 		     "the range's length is not a multiple of its device's logical block");
+	EXPECT_STREQ(whyNot({1, 0, 32, 0, false}, 800, 16),
+		     "the chunk size is smaller than the logical block of the range's device");
 	EXPECT_STREQ(whyNot({1, 0, 7, 0, false}, 800, 1), "the range is shorter than one chunk");
 	EXPECT_STREQ(whyNot({1, 0, ~0ULL, 0, false}, ~0ULL, 1),
 		     "the range has more places than can be numbered");

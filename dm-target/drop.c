@@ -310,6 +310,24 @@ static u32 waiting_origins(struct sd_store *s, struct sd_origin **list)
 	return n;
 }
 
+/* Since when somebody has waited for a buffer and none came free.  Under store->lock. */
+static unsigned long starved_since(const struct sd_store *s)
+{
+	const struct sd_job *job;
+	unsigned long since = jiffies;
+
+	list_for_each_entry(job, &s->buffer_waiters, wait)
+		if (time_before(job->starved_since, since))
+			since = job->starved_since;
+	return time_after(s->buffer_freed, since) ? s->buffer_freed : since;
+}
+
+void sd_stall_changed(struct sd_store *s)
+{
+	mod_delayed_work(s->admin_wq, &s->stall_work, 0);
+	sd_image_writers_wake(s);
+}
+
 /*
  * No buffer came free for the stall limit while somebody waited for one.  The
  * hanging ranges leave the choice of new places, and the snapshots for which
@@ -327,16 +345,15 @@ void sd_stall_work(struct work_struct *work)
 	limit = msecs_to_jiffies(s->stall_ms);
 	since = jiffies - limit;
 	if (!list_empty(&s->buffer_waiters)) {
-		begun = time_after(s->buffer_freed, s->buffer_wanted) ? s->buffer_freed :
-									 s->buffer_wanted;
+		begun = starved_since(s);
 		stalled = time_before_eq(begun, since);
 		if (stalled)
 			fail_hanging(s, since);
 		else
-			queue_delayed_work(s->admin_wq, &s->stall_work,
-					   begun + limit - jiffies + 1);
+			sd_store_run_by(s, &s->stall_work, begun + limit + 1);
 	}
 	if (stalled) {
+		s->buffer_freed = jiffies; /* whoever waits on has a whole limit again */
 		n = waiting_origins(s, waiting);
 		sd_store_act(s, sd_policy_note(&s->policy) |
 					sd_policy_space(&s->policy, s->space.free, false));

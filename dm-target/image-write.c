@@ -132,7 +132,7 @@ static enum step wait_in_line(struct sd_write *w, bool for_place, blk_status_t *
 		return STEP_END;
 	}
 	list_add_tail(&w->read.wait, &s->image_writers);
-	queue_delayed_work(s->admin_wq, &s->image_work, w->waits + limit - jiffies + 1);
+	sd_store_run_by(s, &s->image_work, w->waits + limit + 1);
 	return STEP_WAIT;
 }
 

@@ -221,11 +221,14 @@ void sd_segment_unheld(struct sd_store *s, struct sd_job *job)
 
 static enum sd_take wait_for_buffer(struct sd_store *s, struct sd_job *job)
 {
-	if (list_empty(&s->buffer_waiters))
-		s->buffer_wanted = jiffies;
+	/* Who is released and has to wait again does not begin anew: else whatever
+	 * releases all, a delete for example, would put the stall limit off. */
+	if (!job->starved_since)
+		job->starved_since = jiffies | 1;
 	list_add_tail(&job->wait, &s->buffer_waiters);
 	sd_segment_unheld(s, job); /* it waits for something else now */
-	queue_delayed_work(s->admin_wq, &s->stall_work, msecs_to_jiffies(s->stall_ms));
+	sd_store_run_by(s, &s->stall_work,
+			job->starved_since + msecs_to_jiffies(s->stall_ms) + 1);
 	return SD_TAKE_WAIT_BUFFER;
 }
 
@@ -234,6 +237,7 @@ static enum sd_take wait_for_place(struct sd_store *s, struct sd_job *job)
 	u64 now = sd_now_ms();
 
 	list_add_tail(&job->wait, &s->place_waiters);
+	job->starved_since = 0;
 	if (!job->held) {
 		/* A write that has waited its hold never begins another one. */
 		if (job->held_since && now - job->held_since >= s->policy.hold_ms)
@@ -367,6 +371,7 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 		job->seg = taken.seg;
 		job->part = taken.part;
 		job->got = taken.got;
+		job->starved_since = 0;
 		return SD_TAKE_OK;
 	}
 

@@ -206,7 +206,6 @@ struct sd_store {
 	struct list_head image_writers;	/* struct sd_read.wait: for a place, buffer or segment */
 	u32 overlays_waiting;		/* ended, but a write in place is under way */
 	unsigned long buffer_freed;	/* jiffies of the last release of a buffer */
-	unsigned long buffer_wanted;	/* jiffies since somebody waits for one */
 	struct sd_segment *spare;	/* with its pages, for when memory is short */
 	bool spare_used;
 	bool drop_waits;		/* for places in segments that are being written */
@@ -265,6 +264,11 @@ void sd_store_postsuspend(struct sd_store_target *st);
 
 /* Carry out what a policy function asked for (SD_POLICY_*). Under store->lock. */
 void sd_store_act(struct sd_store *s, unsigned int flags);
+/*
+ * A work of admin_wq at this time, or earlier if it is to run earlier already:
+ * it finds out itself what is due. Under store->lock; does not sleep.
+ */
+void sd_store_run_by(struct sd_store *s, struct delayed_work *work, unsigned long due);
 void sd_store_options(struct sd_store *s, struct sd_store_options *opt);
 /* Something that user space should see has changed. */
 void sd_store_note(struct sd_store *s);
@@ -576,6 +580,7 @@ struct sd_job {
 	blk_status_t status;
 	u64 held_since;		/* ms */
 	bool held;
+	unsigned long starved_since; /* first wait for a buffer: jiffies, not 0; 0: none */
 	struct sd_cell cell;
 	struct sd_cell drain;
 	struct list_head wait;
@@ -665,6 +670,8 @@ int sd_take(struct sd_store *s, const struct sd_message *m, const char **why);
 void sd_drop_work(struct work_struct *work);
 void sd_hold_work(struct work_struct *work);
 void sd_stall_work(struct work_struct *work);
+/* Another stall limit: all that is armed for the old one. Under store->lock. */
+void sd_stall_changed(struct sd_store *s);
 void sd_memory_work(struct work_struct *work);
 /*
  * Let all that wait for a place or a buffer try again: in order, but one of each

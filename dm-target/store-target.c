@@ -108,9 +108,11 @@ static int set_option(struct sd_store *s, const struct sd_message *m)
 		break;
 	case SD_KEY_HOLD:
 		flags = sd_policy_set_hold(&s->policy, m->value, sd_now_ms());
+		sd_image_writers_wake(s); /* each has a limit of its own */
 		break;
 	case SD_KEY_STALL:
 		s->stall_ms = m->value;
+		sd_stall_changed(s);
 		break;
 	case SD_KEY_BUFFER:
 		s->buffer = m->value;

@@ -89,6 +89,15 @@ static void event_work(struct work_struct *work)
 	mutex_unlock(&s->event_mutex);
 }
 
+void sd_store_run_by(struct sd_store *s, struct delayed_work *work, unsigned long due)
+{
+	unsigned long now = jiffies;
+
+	if (delayed_work_pending(work) && time_before_eq(work->timer.expires, due))
+		return;
+	mod_delayed_work(s->admin_wq, work, time_after(due, now) ? due - now : 0);
+}
+
 void sd_store_act(struct sd_store *s, unsigned int flags)
 {
 	u64 now;
@@ -198,6 +207,8 @@ static void apply_options(struct sd_store *s, const struct sd_store_options *opt
 	s->policy.drop_all = opt->drop_all;
 	s->buffer = opt->buffer;
 	s->stall_ms = opt->stall_ms;
+	sd_stall_changed(s);
+	sd_release_waiters(s); /* for a larger buffer */
 	WRITE_ONCE(s->discard_copy, opt->discard_copy);
 	sd_store_act(s, sd_policy_set_hold(&s->policy, opt->hold_ms, sd_now_ms()));
 	sd_store_act(s, sd_policy_set_low_water(&s->policy, opt->low_water, s->space.free));

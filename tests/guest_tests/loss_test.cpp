@@ -267,6 +267,47 @@ void hangLongerThanTheStallLimit(const Hanging &device)
 	EXPECT_EQ(rig.store.checked().ranges.at(1).used, 0u);
 }
 
+// Whatever happens to other snapshots meanwhile.
+void hangWhileSnapshotsComeAndGo(const Hanging &device)
+{
+	ExpectKernelLog stalled("no buffer came free", Appearance::Must);
+	ExpectKernelLog lost(invalidSnapshot, Appearance::Must);
+	HangRig rig(device, 1500);
+	auto waiting = rig.dataA.start(2 * piece, 64);
+	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { device.goOn(); });
+	const auto until = std::chrono::steady_clock::now() + 1500ms + 12s * patience();
+	while (waiting.wait_for(200ms) == std::future_status::timeout &&
+	       std::chrono::steady_clock::now() < until) {
+		rig.store.take("other", "b");
+		rig.store.drop("other"); // which lets all who wait look again
+	}
+	ASSERT_EQ(waiting.wait_for(0s), std::future_status::ready) << rig.store.device().status();
+	EXPECT_EQ(waiting.get(), 0);
+	EXPECT_EQ(rig.store.checked().snapshot("sa").cause, "stall");
+	device.goOn();
+	EXPECT_TRUE(rig.store.waitUntilWritten(30000));
+	EXPECT_TRUE(rig.dataA.isIntact());
+}
+
+// Who waits already is meant too.
+void hangAndAShorterStallLimit(const Hanging &device)
+{
+	ExpectKernelLog stalled("no buffer came free", Appearance::Must);
+	ExpectKernelLog lost(invalidSnapshot, Appearance::Must);
+	HangRig rig(device, 600000);
+	auto waiting = rig.dataA.start(2 * piece, 64);
+	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { device.goOn(); });
+	EXPECT_EQ(waiting.wait_for(1s), std::future_status::timeout) << "no buffer is free";
+	rig.store.demand("set stall 1000");
+	ASSERT_EQ(waiting.wait_for(12s * patience()), std::future_status::ready)
+		<< rig.store.device().status();
+	EXPECT_EQ(waiting.get(), 0);
+	EXPECT_EQ(rig.store.checked().snapshot("sa").cause, "stall");
+	device.goOn();
+	EXPECT_TRUE(rig.store.waitUntilWritten(30000));
+	EXPECT_TRUE(rig.dataA.isIntact());
+}
+
 void hangShorterThanTheStallLimit(const Hanging &device)
 {
 	HangRig rig(device, 300000);
@@ -317,6 +358,16 @@ TEST(Loss, OfAnswersForAMomentCostsNothing)
 TEST(Loss, OfARangeWhoseDeviceIsSuspendedForLongCostsTheSnapshotThatAWriterWaitedFor)
 {
 	hangSuspendedDevice(hangLongerThanTheStallLimit);
+}
+
+TEST(Loss, OfAnswersIsNotPutOffBySnapshotsThatComeAndGo)
+{
+	hangNetworkDisk(hangWhileSnapshotsComeAndGo);
+}
+
+TEST(Loss, OfAnswersFollowsAStallLimitThatIsMadeShorterMeanwhile)
+{
+	hangNetworkDisk(hangAndAShorterStallLimit);
 }
 
 TEST(Loss, OfARangeWhoseDeviceIsSuspendedForAMomentCostsNothing)

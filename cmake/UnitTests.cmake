@@ -8,7 +8,7 @@ include(GoogleTest)
 #	SOURCES FILE...        the program's files
 #	[LIBS LIBRARY...]      what it links besides GoogleTest
 #	[LABEL unit]           ctest label: unit (default) or gui
-#	[TIMEOUT SECONDS]      for each case (default 60)
+#	[TIMEOUT SECONDS]      for each case (default 240): it only ends a hang
 #	[ENVIRONMENT VAR=VALUE...]
 #	[OWN_MAIN])            the sources bring their own main()
 function(snapdiff_add_unit_test name)
@@ -17,7 +17,7 @@ function(snapdiff_add_unit_test name)
 		set(arg_LABEL unit)
 	endif()
 	if(NOT arg_TIMEOUT)
-		set(arg_TIMEOUT 60)
+		set(arg_TIMEOUT 240)
 	endif()
 	# The same test in another build is another entry.
 	set(prefix ${arg_LABEL})

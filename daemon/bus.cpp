@@ -272,8 +272,6 @@ void Bus::process(int64_t nowNs)
 		}
 		if (!lost_ && !shown_->refusal.empty())
 			lost_ = shown_->refusal;
-		if (!lost_)
-			(void)shown_->connection->getEventLoopPollData(); // throws if it is lost
 	} catch (const sdbus::Error &error) {
 		lost_ = error.getMessage();
 	}

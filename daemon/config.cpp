@@ -623,13 +623,9 @@ Result<Config> finish(Config config, const Places &places)
 // editor's copies are no configuration.
 Result<std::vector<std::string>> dropIns(const std::string &folder)
 {
-	// As in readFile(): the daemon reads it anew while the disk may hold its writers.
-	constexpr int how = O_RDONLY | O_DIRECTORY;
 	std::vector<std::string> files;
 
-	Result<Fd> fd = Fd::open(folder, how | O_NOATIME);
-	if (!fd && fd.error().errnum() == EPERM)
-		fd = Fd::open(folder, how);
+	Result<Fd> fd = Fd::openUnnoted(folder, O_DIRECTORY);
 	if (!fd && fd.error().errnum() == ENOENT)
 		return files;
 	if (!fd)

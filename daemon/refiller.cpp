@@ -84,13 +84,9 @@ int64_t Refiller::nextStep() const
 		next = std::min(next, suppliesDue_);
 	if (resynced_ && suppliesKnown_)
 		for (const Demand &demand : unmetDemands())
-			for (const std::string &vg : demand.supplies) {
-				const auto supply = std::ranges::find(supplies_, vg, &Supply::vg);
-				if (supply != supplies_.end() &&
-				    pieceOf(static_cast<size_t>(supply - supplies_.begin()),
-					    INT64_MAX))
-					next = std::min(next, supply->notBefore);
-			}
+			for (const std::string &vg : demand.supplies)
+				if (const auto piece = pieceFrom(vg, INT64_MAX))
+					next = std::min(next, supplies_[piece->supply].notBefore);
 	return next;
 }
 
@@ -274,16 +270,20 @@ std::optional<Refiller::Piece> Refiller::nextPiece(int64_t nowNs) const
 		const size_t first = config_.policy == Policy::Spread ? turn_ % count : 0;
 
 		for (size_t i = 0; i < count; i++) {
-			const auto supply = std::ranges::find(
-				supplies_, demand.supplies[(first + i) % count], &Supply::vg);
-			if (supply == supplies_.end())
-				continue;
-			if (auto piece =
-				    pieceOf(static_cast<size_t>(supply - supplies_.begin()), nowNs))
+			if (auto piece = pieceFrom(demand.supplies[(first + i) % count], nowNs))
 				return piece;
 		}
 	}
 	return {};
+}
+
+std::optional<Refiller::Piece> Refiller::pieceFrom(std::string_view vg, int64_t nowNs) const
+{
+	const auto supply = std::ranges::find(supplies_, vg, &Supply::vg);
+
+	if (supply == supplies_.end())
+		return {};
+	return pieceOf(static_cast<size_t>(supply - supplies_.begin()), nowNs);
 }
 
 // What can be carved from a supply: as large as the pace wants, or what is left, on one

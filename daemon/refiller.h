@@ -94,6 +94,7 @@ private:
 	std::optional<CarverRequest> decideRemoval();
 	void weighSurplus(int64_t nowNs);
 	std::optional<Piece> nextPiece(int64_t nowNs) const;
+	std::optional<Piece> pieceFrom(std::string_view vg, int64_t nowNs) const;
 	std::optional<Piece> pieceOf(size_t supply, int64_t nowNs) const;
 	uint64_t carvableOf(const SupplyGroup &group) const;
 	std::string freeName(const std::string &vg) const;

@@ -87,6 +87,7 @@ void sd_job_start(struct sd_job *job)
 	job->redo = false;
 	job->held = false;
 	job->held_since = 0;
+	job->starved_since = 0;
 	job->seg = NULL;
 	job->reserved = 0;
 	job->cell.in = false;

@@ -221,8 +221,10 @@ void sd_segment_unheld(struct sd_store *s, struct sd_job *job)
 
 static enum sd_take wait_for_buffer(struct sd_store *s, struct sd_job *job)
 {
-	/* Who is released and has to wait again does not begin anew: else whatever
-	 * releases all, a delete for example, would put the stall limit off. */
+	/*
+	 * Who is released and has to wait again does not begin anew: else whatever
+	 * releases all, a delete for example, would put the stall limit off.
+	 */
 	if (!job->starved_since)
 		job->starved_since = jiffies | 1;
 	list_add_tail(&job->wait, &s->buffer_waiters);

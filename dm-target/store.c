@@ -93,7 +93,9 @@ void sd_store_run_by(struct sd_store *s, struct delayed_work *work, unsigned lon
 {
 	unsigned long now = jiffies;
 
-	if (delayed_work_pending(work) && time_before_eq(work->timer.expires, due))
+	/* pending without a timer: it is about to run */
+	if (delayed_work_pending(work) &&
+	    (!timer_pending(&work->timer) || time_before_eq(work->timer.expires, due)))
 		return;
 	mod_delayed_work(s->admin_wq, work, time_after(due, now) ? due - now : 0);
 }

@@ -19,6 +19,14 @@ Result<Fd> Fd::open(const std::string &path, int flags, unsigned mode)
 	return Fd(fd);
 }
 
+Result<Fd> Fd::openUnnoted(const std::string &path, int flags)
+{
+	Result<Fd> file = open(path, O_RDONLY | O_NOATIME | flags);
+	if (!file && file.error().errnum() == EPERM) // somebody else's file
+		return open(path, O_RDONLY | flags);
+	return file;
+}
+
 void Fd::reset(int fd)
 {
 	if (fd_ >= 0)
@@ -28,10 +36,7 @@ void Fd::reset(int fd)
 
 Result<std::string> readFile(const std::string &path, size_t limit)
 {
-	// To note when it was read may have to wait for the disk.  Not everybody may say so.
-	Result<Fd> file = Fd::open(path, O_RDONLY | O_NOATIME);
-	if (!file && file.error().errnum() == EPERM)
-		file = Fd::open(path, O_RDONLY);
+	Result<Fd> file = Fd::openUnnoted(path);
 	if (!file)
 		return std::move(file).error();
 

@@ -30,6 +30,10 @@ public:
 	// O_CLOEXEC is always added to flags.
 	static Result<Fd> open(const std::string &path, int flags, unsigned mode = 0);
 
+	// For reading, without noting when, where that is allowed: the note may have to wait
+	// for a disk that holds its writers.
+	static Result<Fd> openUnnoted(const std::string &path, int flags = 0);
+
 	int get() const { return fd_; }
 	bool valid() const { return fd_ >= 0; }
 	[[nodiscard]] int release() { return std::exchange(fd_, -1); }

@@ -29,6 +29,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr uint64_t chunk = 8;
 constexpr uint64_t piece = 2048; // what one segment holds
 constexpr uint64_t originSectors = 8192;
@@ -230,7 +232,7 @@ void hangLongerThanTheStallLimit(const Hanging &device)
 	ExpectKernelLog lost(invalidSnapshot, Appearance::Must);
 	const uint32_t stallMs = fullCounts() ? 30000 : 1500;
 	HangRig rig(device, stallMs);
-	const auto begun = std::chrono::steady_clock::now();
+	const auto begun = Clock::now();
 	auto waiting = rig.dataA.start(2 * piece, 64);
 	// Whatever goes wrong, nobody may wait for ever.
 	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { device.goOn(); });
@@ -242,8 +244,7 @@ void hangLongerThanTheStallLimit(const Hanging &device)
 		  std::future_status::ready)
 		<< rig.store.device().status();
 	EXPECT_EQ(waiting.get(), 0);
-	EXPECT_GE(std::chrono::steady_clock::now() - begun,
-		  std::chrono::milliseconds(stallMs - 100));
+	EXPECT_GE(Clock::now() - begun, std::chrono::milliseconds(stallMs - 100));
 	{
 		const Image image(rig.store, "sb", rig.b);
 		EXPECT_TRUE(deviceHolds(image.path(), rig.dataB.at("sb")));
@@ -267,45 +268,72 @@ void hangLongerThanTheStallLimit(const Hanging &device)
 	EXPECT_EQ(rig.store.checked().ranges.at(1).used, 0u);
 }
 
+// A writer that waits for a buffer until the stall limit ends its snapshot, in several ways.
+struct StalledRig : HangRig
+{
+	StalledRig(const Hanging &device, uint32_t stallMs) : HangRig(device, stallMs) {}
+
+	std::future<int> startWaiting()
+	{
+		auto waiting = dataA.start(2 * piece, 64);
+		EXPECT_EQ(waiting.wait_for(300ms), std::future_status::timeout)
+			<< "no buffer is free";
+		return waiting;
+	}
+	void expectStalled(std::future<int> &waiting, const std::string &snapshot,
+			   Clock::duration limit)
+	{
+		ASSERT_EQ(waiting.wait_for(limit), std::future_status::ready)
+			<< store.device().status();
+		EXPECT_EQ(waiting.get(), 0);
+		EXPECT_EQ(store.checked().snapshot(snapshot).cause, "stall");
+	}
+
+	ExpectKernelLog stalled{"no buffer came free", Appearance::Must};
+	ExpectKernelLog lost{invalidSnapshot, Appearance::Must};
+};
+
 // Whatever happens to other snapshots meanwhile.
 void hangWhileSnapshotsComeAndGo(const Hanging &device)
 {
-	ExpectKernelLog stalled("no buffer came free", Appearance::Must);
-	ExpectKernelLog lost(invalidSnapshot, Appearance::Must);
-	HangRig rig(device, 1500);
-	auto waiting = rig.dataA.start(2 * piece, 64);
+	StalledRig rig(device, 1500);
+	auto waiting = rig.startWaiting();
 	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { device.goOn(); });
-	const auto until = std::chrono::steady_clock::now() + 1500ms + 12s * patience();
-	while (waiting.wait_for(200ms) == std::future_status::timeout &&
-	       std::chrono::steady_clock::now() < until) {
+	const auto until = Clock::now() + 1500ms + 12s * patience();
+	while (waiting.wait_for(200ms) == std::future_status::timeout && Clock::now() < until) {
 		rig.store.take("other", "b");
 		rig.store.drop("other"); // which lets all who wait look again
 	}
-	ASSERT_EQ(waiting.wait_for(0s), std::future_status::ready) << rig.store.device().status();
-	EXPECT_EQ(waiting.get(), 0);
-	EXPECT_EQ(rig.store.checked().snapshot("sa").cause, "stall");
-	device.goOn();
-	EXPECT_TRUE(rig.store.waitUntilWritten(30000));
-	EXPECT_TRUE(rig.dataA.isIntact());
+	rig.expectStalled(waiting, "sa", 0s);
 }
 
 // Who waits already is meant too.
 void hangAndAShorterStallLimit(const Hanging &device)
 {
-	ExpectKernelLog stalled("no buffer came free", Appearance::Must);
-	ExpectKernelLog lost(invalidSnapshot, Appearance::Must);
-	HangRig rig(device, 600000);
-	auto waiting = rig.dataA.start(2 * piece, 64);
+	StalledRig rig(device, 600000);
+	auto waiting = rig.startWaiting();
 	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { device.goOn(); });
-	EXPECT_EQ(waiting.wait_for(1s), std::future_status::timeout) << "no buffer is free";
 	rig.store.demand("set stall 1000");
-	ASSERT_EQ(waiting.wait_for(12s * patience()), std::future_status::ready)
-		<< rig.store.device().status();
-	EXPECT_EQ(waiting.get(), 0);
-	EXPECT_EQ(rig.store.checked().snapshot("sa").cause, "stall");
-	device.goOn();
-	EXPECT_TRUE(rig.store.waitUntilWritten(30000));
-	EXPECT_TRUE(rig.dataA.isIntact());
+	rig.expectStalled(waiting, "sa", 12s * patience());
+}
+
+// The next writer that waits, whose memory may be the last one's, has a whole limit.
+void hangForTwoStallLimits(const Hanging &device)
+{
+	StalledRig rig(device, 1500);
+	auto waiting = rig.startWaiting();
+	const std::shared_ptr<void> atTheEnd(nullptr, [&](void *) { device.goOn(); });
+	rig.expectStalled(waiting, "sa", 12s * patience());
+	std::this_thread::sleep_for(2s);
+	for (int i = 0; i < 3; ++i) {
+		const std::string snapshot = "again" + std::to_string(i);
+		rig.store.take(snapshot, "a");
+		const auto begun = Clock::now();
+		waiting = rig.startWaiting();
+		rig.expectStalled(waiting, snapshot, 12s * patience());
+		EXPECT_GE(Clock::now() - begun, 1400ms);
+		std::this_thread::sleep_for(2s);
+	}
 }
 
 void hangShorterThanTheStallLimit(const Hanging &device)
@@ -363,6 +391,11 @@ TEST(Loss, OfARangeWhoseDeviceIsSuspendedForLongCostsTheSnapshotThatAWriterWaite
 TEST(Loss, OfAnswersIsNotPutOffBySnapshotsThatComeAndGo)
 {
 	hangNetworkDisk(hangWhileSnapshotsComeAndGo);
+}
+
+TEST(Loss, OfAnswersGivesEachWriterAWholeStallLimit)
+{
+	hangNetworkDisk(hangForTwoStallLimits);
 }
 
 TEST(Loss, OfAnswersFollowsAStallLimitThatIsMadeShorterMeanwhile)

@@ -78,28 +78,18 @@ static u64 places_of_overlays(struct sd_store *s, const struct sd_snapshot *snap
 	return places;
 }
 
-/* Places that would be free if all live snapshots up to this one ended. */
-static u64 freed_upto(struct sd_store *s, const struct sd_snapshot *upto)
+/* Places that this snapshot's end frees if all older ones end, too. */
+static u64 freed_with_older(struct sd_store *s, const struct sd_snapshot *snap)
 {
-	struct sd_snapshot *snap;
-	u64 places = 0;
+	u64 places = places_of_overlays(s, snap);
 	u32 i;
 
-	/* An origin is counted at the newest of these snapshots that has it. */
-	list_for_each_entry(snap, &s->snapshots, link) {
-		for (i = 0; sd_snapshot_live(snap) && i < snap->count; i++) {
-			struct sd_origin *o = snap->of[i].origin;
+	for (i = 0; i < snap->count; i++) {
+		struct sd_origin *o = snap->of[i].origin;
 
-			if (sd_snapshot_last_of(s, o, upto) != snap)
-				continue;
-			spin_lock(&o->map_lock);
-			places += sd_map_own_upto(o->map, snap->layer);
-			spin_unlock(&o->map_lock);
-		}
-		if (sd_snapshot_live(snap))
-			places += places_of_overlays(s, snap);
-		if (snap == upto)
-			break;
+		spin_lock(&o->map_lock);
+		places += sd_map_own_with_older(o->map, snap->layer);
+		spin_unlock(&o->map_lock);
 	}
 	return places;
 }
@@ -113,7 +103,7 @@ static struct sd_snapshot *last_to_drop(struct sd_store *s)
 		if (!sd_snapshot_live(snap))
 			continue;
 		newest = snap;
-		if (!s->policy.drop_all && freed_upto(s, snap))
+		if (!s->policy.drop_all && freed_with_older(s, snap))
 			break;
 	}
 	return newest;

@@ -646,9 +646,6 @@ void sd_snapshot_put(struct sd_snapshot *snap);
  */
 void sd_snapshot_end(struct sd_snapshot *snap, int cause);
 bool sd_snapshot_has(const struct sd_snapshot *snap, const struct sd_origin *o);
-/* The newest live snapshot of the origin not after @upto, or NULL. Under snap_mutex. */
-struct sd_snapshot *sd_snapshot_last_of(struct sd_store *s, const struct sd_origin *o,
-					const struct sd_snapshot *upto);
 /* All live snapshots of which the origin is part. Takes snap_mutex. */
 void sd_origin_invalidate(struct sd_origin *o, enum sd_cause cause);
 /* Live snapshots that show @place at @chunk. Takes snap_mutex. */

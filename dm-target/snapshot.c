@@ -63,20 +63,6 @@ bool sd_snapshot_has(const struct sd_snapshot *snap, const struct sd_origin *o)
 	return false;
 }
 
-struct sd_snapshot *sd_snapshot_last_of(struct sd_store *s, const struct sd_origin *o,
-					const struct sd_snapshot *upto)
-{
-	struct sd_snapshot *snap, *last = NULL;
-
-	list_for_each_entry(snap, &s->snapshots, link) {
-		if (sd_snapshot_live(snap) && sd_snapshot_has(snap, o))
-			last = snap;
-		if (snap == upto)
-			break;
-	}
-	return last;
-}
-
 /* ---- the end ----------------------------------------------------------- */
 
 /*

@@ -136,17 +136,15 @@ u64 sd_live_own(const struct sd_live *live, u32 s)
 	return tally->records - tally->bad;
 }
 
-u64 sd_live_own_upto(const struct sd_live *live, u32 s)
+u64 sd_live_own_with_older(const struct sd_live *live, u32 s)
 {
-	u32 upto = sd_live_upto(live, s), i, k;
+	u32 k = sd_live_find(live, s), i;
 	const struct sd_tally *tally;
 	u64 own = 0;
 
-	for (k = 0; k < upto; k++) {
-		for (i = 0; i <= k; i++) {
-			tally = tally_at(live, i, k);
-			own += tally->records - tally->bad;
-		}
+	for (i = 0; k != SD_LIVE_NONE && i <= k; i++) {
+		tally = tally_at(live, i, k);
+		own += tally->records - tally->bad;
 	}
 	return own;
 }

@@ -74,8 +74,8 @@ struct sd_tally *sd_live_readers(const struct sd_live *live, u32 before, u32 lay
 /* Records that the newest reads and that are safe: as many as safe chunks. */
 u64 sd_live_safe(const struct sd_live *live);
 
-/* Records with a place that only snapshot @s reads; that only those <= @s read. */
+/* Records with a place that only snapshot @s reads; of whose readers it is the newest. */
 u64 sd_live_own(const struct sd_live *live, u32 s);
-u64 sd_live_own_upto(const struct sd_live *live, u32 s);
+u64 sd_live_own_with_older(const struct sd_live *live, u32 s);
 
 #endif /* SD_CORE_LIVE_H */

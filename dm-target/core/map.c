@@ -464,7 +464,7 @@ u64 sd_map_own(const struct sd_map *m, u32 s)
 	return sd_live_own(m->live, s);
 }
 
-u64 sd_map_own_upto(const struct sd_map *m, u32 s)
+u64 sd_map_own_with_older(const struct sd_map *m, u32 s)
 {
-	return sd_live_own_upto(m->live, s);
+	return sd_live_own_with_older(m->live, s);
 }

@@ -164,8 +164,8 @@ u64 sd_map_exceptions(const struct sd_map *m);
 
 /* Exceptions with a place that only snapshot @s needs.  Wants the lock. */
 u64 sd_map_own(const struct sd_map *m, u32 s);
-/* Exceptions with a place that only live snapshots <= @s need.  Wants the lock. */
-u64 sd_map_own_upto(const struct sd_map *m, u32 s);
+/* Exceptions with a place that snapshot @s is the newest to need.  Wants the lock. */
+u64 sd_map_own_with_older(const struct sd_map *m, u32 s);
 
 bool sd_map_check(struct sd_map *m);	/* walk everything; for tests */
 

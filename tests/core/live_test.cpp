@@ -18,7 +18,7 @@ TEST(Live, AnEmptyListAndNoListAreTheSame)
 		EXPECT_EQ(sd_live_readers(live, 0, 7, &newest), nullptr);
 		EXPECT_EQ(sd_live_safe(live), 0u);
 		EXPECT_EQ(sd_live_own(live, 7), 0u);
-		EXPECT_EQ(sd_live_own_upto(live, 7), 0u);
+		EXPECT_EQ(sd_live_own_with_older(live, 7), 0u);
 	}
 }
 

@@ -44,14 +44,14 @@ struct Shadow
 			count += readers(r) == std::vector<u32>{s} && !r.bad;
 		return count;
 	}
-	u64 ownUpto(u32 s) const
+	u64 ownWithOlder(u32 s) const
 	{
 		u64 count = 0;
 
 		for (const Record &r : records) {
 			auto all = readers(r);
 
-			count += !all.empty() && all.back() <= s && !r.bad;
+			count += !all.empty() && all.back() == s && !r.bad;
 		}
 		return count;
 	}
@@ -87,7 +87,7 @@ inline void check(const sd_live *live, const Shadow &shadow)
 		RC_ASSERT(sd_live_find(live, s) == place);
 		RC_ASSERT(sd_live_upto(live, s) == ++place);
 		RC_ASSERT(sd_live_own(live, s) == shadow.own(s));
-		RC_ASSERT(sd_live_own_upto(live, s) == shadow.ownUpto(s));
+		RC_ASSERT(sd_live_own_with_older(live, s) == shadow.ownWithOlder(s));
 	}
 	if (!shadow.live.empty())
 		RC_ASSERT(sd_live_safe(live) == shadow.safe());

@@ -208,8 +208,9 @@ TEST(Map, EachSnapshotShowsTheOldestExceptionNotBelowIt)
 	EXPECT_EQ(m.shows(4, 10, 1), "400+1");
 	EXPECT_EQ(m.shows(5, 10, 5), "origin+5");
 	EXPECT_EQ(sd_map_own(m.get(), 1), 0u);
-	EXPECT_EQ(sd_map_own_upto(m.get(), 2), 1u);
-	EXPECT_EQ(sd_map_own_upto(m.get(), 4), 2u);
+	EXPECT_EQ(sd_map_own_with_older(m.get(), 2), 1u);
+	EXPECT_EQ(sd_map_own_with_older(m.get(), 3), 0u);
+	EXPECT_EQ(sd_map_own_with_older(m.get(), 4), 1u);
 	sd_map_end(m.get(), 1);
 	EXPECT_EQ(sd_map_own(m.get(), 2), 1u);
 	EXPECT_EQ(m.reap(), std::vector<sd_place_t>{});

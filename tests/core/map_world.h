@@ -490,7 +490,7 @@ private:
 
 	void checkOwn() const
 	{
-		std::map<u32, u64> own, upto;
+		std::map<u32, u64> own, newest;
 
 		shadow_.eachException(
 			[&](u64, u32, const Exception &e, const std::set<u32> &readers) {
@@ -498,12 +498,12 @@ private:
 					return;
 				if (readers.size() == 1)
 					own[*readers.begin()]++;
-				for (const auto &image : shadow_.images)
-					upto[image.first] += *readers.rbegin() <= image.first;
+				newest[*readers.rbegin()]++;
 			});
 		for (const auto &image : shadow_.images) {
 			RC_ASSERT(sd_map_own(map_.get(), image.first) == own[image.first]);
-			RC_ASSERT(sd_map_own_upto(map_.get(), image.first) == upto[image.first]);
+			RC_ASSERT(sd_map_own_with_older(map_.get(), image.first) ==
+				  newest[image.first]);
 		}
 	}
 

@@ -548,6 +548,7 @@ void sd_write_start(struct sd_image *image, struct bio *bio)
 	bool locked;
 
 	INIT_WORK(&w->read.work, write_work);
+	w->read.iter = bio->bi_iter; /* it may have been cut */
 	w->done = 0;
 	w->waits = 0;
 	spin_lock_irqsave(&ov->cell_lock, flags);

@@ -90,6 +90,7 @@ static int image_map(struct dm_target *ti, struct bio *bio)
 		return map_read(image, &w->read);
 	if (bio_op(bio) != REQ_OP_WRITE || !image->writable)
 		return DM_MAPIO_KILL;
+	sd_cut(bio, bio->bi_iter.bi_sector);
 	sd_write_start(image, bio);
 	return DM_MAPIO_SUBMITTED;
 }

@@ -25,7 +25,7 @@ static void origin_free(struct kref *ref)
 	if (o->map)
 		sd_map_destroy(o->map);
 	sd_store_put(o->store);
-	kfree(o);
+	kvfree(o);
 }
 
 void sd_origin_get(struct sd_origin *o)
@@ -58,12 +58,12 @@ enum sd_watch sd_origin_watch(const struct sd_origin *o)
 
 static struct sd_origin *origin_create(struct sd_store *s, const char *name)
 {
-	struct sd_origin *o = kzalloc(sizeof(*o), GFP_KERNEL);
+	struct sd_origin *o = kvzalloc(sizeof(*o), GFP_KERNEL);
 
 	if (!o)
 		return NULL;
 	if (sd_gate_init(o)) {
-		kfree(o);
+		kvfree(o);
 		return NULL;
 	}
 	kref_init(&o->ref);
@@ -73,8 +73,8 @@ static struct sd_origin *origin_create(struct sd_store *s, const char *name)
 	INIT_LIST_HEAD(&o->turn);
 	spin_lock_init(&o->map_lock);
 	spin_lock_init(&o->cell_lock);
-	sd_cells_init(&o->jobs);
-	sd_cells_init(&o->reads);
+	sd_cells_init(&o->jobs, sd_region_shift(s));
+	sd_cells_init(&o->reads, sd_region_shift(s));
 	mutex_init(&o->reap_mutex);
 	INIT_WORK(&o->reap_work, sd_origin_reap_work);
 	INIT_DELAYED_WORK(&o->strand_work, sd_strand_work);
@@ -366,15 +366,6 @@ static bool is_windowed(const struct bio *bio)
 	return bio_op(bio) == REQ_OP_WRITE_ZEROES || bio_op(bio) == REQ_OP_DISCARD;
 }
 
-/* An ordinary write is cut so that one piece of buffer can hold what it covers. */
-static void cut(struct bio *bio, sector_t sector)
-{
-	sector_t end = (sector / SD_PIECE_SECTORS + 1) * SD_PIECE_SECTORS;
-
-	if (sector + bio_sectors(bio) > end)
-		dm_accept_partial_bio(bio, end - sector);
-}
-
 static int copy_first(struct dm_target *ti, struct sd_origin *o, struct bio *bio, sector_t sector)
 {
 	struct sd_job *job = job_of(bio);
@@ -389,7 +380,7 @@ static int copy_first(struct dm_target *ti, struct sd_origin *o, struct bio *bio
 
 	job->windowed = is_windowed(bio);
 	if (!job->windowed)
-		cut(bio, sector);
+		sd_cut(bio, sector);
 	bio_clear_polled(bio);
 	job->origin = o;
 	job->ti = ti;

@@ -33,7 +33,7 @@ static void overlay_free(struct kref *ref)
 
 	sd_map_destroy(ov->map);
 	sd_snapshot_put(ov->snap); /* last: it keeps origin and store */
-	kfree(ov);
+	kvfree(ov);
 }
 
 void sd_overlay_get(struct sd_overlay *ov)
@@ -49,7 +49,7 @@ void sd_overlay_put(struct sd_overlay *ov)
 static struct sd_overlay *overlay_create(struct sd_snapshot *snap, struct sd_origin *o, dev_t devt,
 					 u64 size)
 {
-	struct sd_overlay *ov = kzalloc(sizeof(*ov), GFP_KERNEL);
+	struct sd_overlay *ov = kvzalloc(sizeof(*ov), GFP_KERNEL);
 	void *spare = NULL;
 
 	if (!ov)
@@ -58,7 +58,7 @@ static struct sd_overlay *overlay_create(struct sd_snapshot *snap, struct sd_ori
 	if (!ov->map || sd_map_grow(ov->map, &spare)) {
 		if (ov->map)
 			sd_map_destroy(ov->map);
-		kfree(ov);
+		kvfree(ov);
 		return NULL;
 	}
 	sd_map_take(ov->map, OVERLAY_LAYER, &spare);
@@ -67,7 +67,7 @@ static struct sd_overlay *overlay_create(struct sd_snapshot *snap, struct sd_ori
 	kref_init(&ov->ref);
 	spin_lock_init(&ov->map_lock);
 	spin_lock_init(&ov->cell_lock);
-	sd_cells_init(&ov->cells);
+	sd_cells_init(&ov->cells, sd_region_shift(snap->store));
 	mutex_init(&ov->reap_mutex);
 	INIT_WORK(&ov->reap_work, reap_work);
 	ov->snap = snap;

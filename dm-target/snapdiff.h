@@ -240,6 +240,12 @@ struct sd_store {
 	wait_queue_head_t idle;		/* no segments; nothing under way on ranges; nothing releasing */
 };
 
+/* For the cells: regions of one piece. */
+static inline u32 sd_region_shift(const struct sd_store *s)
+{
+	return ilog2(SD_PIECE_SECTORS) - s->chunk_shift;
+}
+
 static inline u64 sd_to_chunk(const struct sd_store *s, sector_t sector)
 {
 	return sector >> s->chunk_shift;
@@ -587,6 +593,18 @@ struct sd_job {
 	struct list_head held_link;
 	struct work_struct work;
 };
+
+/*
+ * An ordinary write is cut so that it lies in one region of 1 MiB: one piece of
+ * buffer can hold what it covers, and it waits for few others.  .map context.
+ */
+static inline void sd_cut(struct bio *bio, sector_t sector)
+{
+	sector_t end = (sector / SD_PIECE_SECTORS + 1) * SD_PIECE_SECTORS;
+
+	if (sector + bio_sectors(bio) > end)
+		dm_accept_partial_bio(bio, end - sector);
+}
 
 /* Begin. The bio is the job's from here on. .map context or worker. */
 void sd_job_start(struct sd_job *job);

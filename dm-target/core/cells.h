@@ -34,17 +34,24 @@ struct sd_cell {
 	struct list_head list;
 	struct list_head ready;		/* for the list that sd_cells_leave() makes */
 	u64 first, last;		/* chunks, both inside */
+	u64 arrival;
 	u32 blockers;
 	enum sd_cell_kind kind;
 	bool in;
 };
 
+#define SD_CELL_BUCKETS 256u
+
 struct sd_cells {
-	struct list_head all;		/* in order of arrival */
+	struct list_head bucket[SD_CELL_BUCKETS]; /* by region: entries that lie in one */
+	struct list_head wide;		/* entries that lie in several */
+	u64 arrivals;
 	u32 count;
+	u32 region_shift;
 };
 
-void sd_cells_init(struct sd_cells *c);
+/* A region is 2^region_shift chunks: as many as most entries do not reach beyond. */
+void sd_cells_init(struct sd_cells *c, u32 region_shift);
 
 /* Enter. True: nothing to wait for, the caller goes on at once. */
 bool sd_cells_enter(struct sd_cells *c, struct sd_cell *e, enum sd_cell_kind kind, u64 first,

@@ -61,7 +61,7 @@ TEST(Cells, LeavingTwiceIsWarnedOfAndIgnored)
 	list_head ready;
 	AllowWarnings warnings;
 
-	sd_cells_init(&cells);
+	sd_cells_init(&cells, 3);
 	INIT_LIST_HEAD(&ready);
 	sd_cells_enter(&cells, &cell, SD_CELL_JOB, 1, 1);
 	sd_cells_leave(&cells, &cell, &ready);

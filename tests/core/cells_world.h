@@ -20,7 +20,7 @@ struct Entry
 class Cells
 {
 public:
-	Cells() { sd_cells_init(&cells_); }
+	Cells() { sd_cells_init(&cells_, 3); }
 
 	Entry &enter(sd_cell_kind kind, u64 first, u64 last)
 	{
@@ -89,8 +89,13 @@ inline void cellsHistory(History h)
 		if (leaving < cells.count()) {
 			cells.leave(cells.at(leaving));
 		} else if (cells.count() < 60) {
-			u64 first = h.below(40);
-			u64 last = first + (h.oneIn(10) ? 1000 : h.below(6));
+			// regions that are neighbours, and such as share a bucket
+			u64 first = h.below(40) + h.below(3) * (SD_CELL_BUCKETS << 3);
+			// some over a few regions, some over more than there are buckets
+			u64 last = first + (h.oneIn(10) ? h.below(5000) : h.below(12));
+
+			if (h.oneIn(100))
+				last = UINT64_MAX;
 
 			cells.enter(static_cast<sd_cell_kind>(h.below(3)), first, last);
 		}

@@ -105,7 +105,7 @@ public:
 		bool going = false;
 	};
 
-	WaitingCells() { sd_cells_init(&cells_); }
+	WaitingCells() { sd_cells_init(&cells_, 1); }
 	void enter(Alarm &alarm, Owner &owner, sd_cell_kind kind, u64 first, u64 last);
 	// False, and not in, if it would have to wait.
 	bool tryEnter(Owner &owner, sd_cell_kind kind, u64 first, u64 last);

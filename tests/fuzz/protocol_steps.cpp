@@ -9,8 +9,8 @@ ProtocolSteps::ProtocolSteps() : map_(sd_map_create(chunks))
 	const sd_range_id id = {.dev = 1, .start = 0, .len = places * 8, .group = 0, .last = false};
 	sd_range **array = nullptr;
 
-	sd_cells_init(&jobs_);
-	sd_cells_init(&reads_);
+	sd_cells_init(&jobs_, 1);
+	sd_cells_init(&reads_, 1);
 	sd_space_init(&space_, 8);
 	sd_space_grow(&space_, &array);
 	sd_space_add(&space_, sd_range_alloc(&space_, &id), array);

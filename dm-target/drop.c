@@ -4,58 +4,7 @@
  * drop), or for a buffer (stall limit).  The origin comes first: both waits
  * end, and what they cost is a snapshot.
  */
-#include <linux/ktime.h>
-
-#include "snapdiff.h"
-
-u64 sd_now_ms(void)
-{
-	return ktime_to_ms(ktime_get());
-}
-
-/*
- * Put waiting jobs in turn: the first one of each origin, then the second one of
- * each, and so on.  Otherwise an origin with many writers would have as many
- * shares of a buffer that is too small, and one with a single writer would wait
- * for all of them, write after write.
- */
-static void put_in_turn(struct list_head *jobs)
-{
-	struct sd_job *job, *next;
-	struct sd_origin *o;
-	LIST_HEAD(turns);
-
-	list_for_each_entry_safe(job, next, jobs, wait) {
-		o = job->origin;
-		list_move_tail(&job->wait, &o->in_line);
-		if (list_empty(&o->turn))
-			list_add_tail(&o->turn, &turns);
-	}
-	while (!list_empty(&turns)) {
-		o = list_first_entry(&turns, struct sd_origin, turn);
-		list_move_tail(o->in_line.next, jobs);
-		if (list_empty(&o->in_line))
-			list_del_init(&o->turn);
-		else
-			list_move_tail(&o->turn, &turns);
-	}
-}
-
-/* Each does its action again and finds out for itself whether it still has to wait. */
-void sd_release_waiters(struct sd_store *s)
-{
-	struct sd_job *job, *next;
-	LIST_HEAD(list);
-
-	sd_image_writers_wake(s);
-	list_splice_init(&s->buffer_waiters, &list);
-	list_splice_init(&s->place_waiters, &list); /* who waits for a place came first */
-	put_in_turn(&list);
-	list_for_each_entry_safe(job, next, &list, wait) {
-		list_del_init(&job->wait);
-		sd_job_redo(job);
-	}
-}
+#include "segment.h"
 
 void sd_hold_work(struct work_struct *work)
 {
@@ -252,18 +201,6 @@ void sd_drop_work(struct work_struct *work)
 		drop(s);
 }
 
-/* ---- memory ------------------------------------------------------------ */
-
-/* Those who found no memory ask again; the stall limit ends it. */
-void sd_memory_work(struct work_struct *work)
-{
-	struct sd_store *s = container_of(work, struct sd_store, memory_work.work);
-
-	write_seqlock(&s->lock);
-	sd_release_waiters(s);
-	write_sequnlock(&s->lock);
-}
-
 /* ---- stall ------------------------------------------------------------- */
 
 /* Ranges whose writes have been under way for the whole stall limit. */
@@ -278,39 +215,8 @@ static void fail_hanging(struct sd_store *s, unsigned long since)
 			sd_range_fail(s, seg->run.slot);
 }
 
-/*
- * The origins whose writers wait, with references; each once.  More than fit:
- * the next stall limit brings the rest.  Under store->lock.
- */
+/* Origins whose writers wait.  More than fit: the next stall limit brings the rest. */
 #define STALLED_MAX 32
-
-static u32 waiting_origins(struct sd_store *s, struct sd_origin **list)
-{
-	struct sd_job *job;
-	u32 i, n = 0;
-
-	list_for_each_entry(job, &s->buffer_waiters, wait) {
-		for (i = 0; i < n && list[i] != job->origin; i++)
-			;
-		if (i == n && n < STALLED_MAX) {
-			sd_origin_get(job->origin);
-			list[n++] = job->origin;
-		}
-	}
-	return n;
-}
-
-/* Since when somebody has waited for a buffer and none came free.  Under store->lock. */
-static unsigned long starved_since(const struct sd_store *s)
-{
-	const struct sd_job *job;
-	unsigned long since = jiffies;
-
-	list_for_each_entry(job, &s->buffer_waiters, wait)
-		if (time_before(job->starved_since, since))
-			since = job->starved_since;
-	return time_after(s->buffer_freed, since) ? s->buffer_freed : since;
-}
 
 void sd_stall_changed(struct sd_store *s)
 {
@@ -335,7 +241,7 @@ void sd_stall_work(struct work_struct *work)
 	limit = msecs_to_jiffies(s->stall_ms);
 	since = jiffies - limit;
 	if (!list_empty(&s->buffer_waiters)) {
-		begun = starved_since(s);
+		begun = sd_starved_since(s);
 		stalled = time_before_eq(begun, since);
 		if (stalled)
 			fail_hanging(s, since);
@@ -344,7 +250,7 @@ void sd_stall_work(struct work_struct *work)
 	}
 	if (stalled) {
 		s->buffer_freed = jiffies; /* whoever waits on has a whole limit again */
-		n = waiting_origins(s, waiting);
+		n = sd_starved_origins(s, waiting, STALLED_MAX);
 		sd_store_act(s, sd_policy_note(&s->policy) |
 					sd_policy_space(&s->policy, s->space.free, false));
 	}

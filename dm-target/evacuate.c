@@ -40,7 +40,7 @@
  */
 #include <linux/sort.h>
 
-#include "snapdiff.h"
+#include "segment.h"
 
 #define PARTS_MAX (SD_PIECE_SECTORS / SNAPDIFF_CHUNK_MIN)
 #define READS_MAX 16		/* under way at the same time */

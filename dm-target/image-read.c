@@ -127,14 +127,14 @@ bool sd_range_is_open(struct sd_read *r, struct sd_where *w)
 
 void sd_read_queue(struct sd_read *r)
 {
-	queue_work(r->image->origin->store->image_wq, &r->work);
+	queue_work(r->image->wq, &r->work);
 }
 
-/* By the queue of the jobs, where nobody ever waits for a device: a writer may wait for this. */
+/* By the queue of its origin's jobs, where nobody waits for another device: a writer may wait for this. */
 void sd_read_submit_later(struct sd_read *r)
 {
 	r->submit = true;
-	queue_work(r->image->origin->store->job_wq, &r->work);
+	queue_work(r->image->origin->job_wq, &r->work);
 }
 
 /*
@@ -207,7 +207,7 @@ struct bio *sd_read_piece(struct sd_read *r, u32 from, u32 sectors, struct block
 	struct bio *bio;
 
 	r->bio->bi_iter = r->iter;
-	bio = bio_alloc_clone(bdev, r->bio, GFP_NOIO, &r->image->origin->store->bios);
+	bio = bio_alloc_clone(bdev, r->bio, GFP_NOIO, &r->image->origin->store->image_bios);
 	if (bio)
 		bio_trim(bio, from, sectors);
 	return bio;
@@ -238,7 +238,7 @@ blk_status_t sd_place_io(struct sd_store *s, sd_place_t place, struct sd_segment
 	blk_status_t status;
 	u32 i;
 
-	bio = bio_alloc_bioset(d->bdev, s->chunk_pages, opf, GFP_NOIO, &s->bios);
+	bio = bio_alloc_bioset(d->bdev, s->chunk_pages, opf, GFP_NOIO, &s->image_bios);
 	bio->bi_iter.bi_sector = sd_range_sector(s, place, 0);
 	for (i = 0; i < s->chunk_pages; i++)
 		__bio_add_page(bio, pages[i], PAGE_SIZE, 0);
@@ -257,7 +257,7 @@ static blk_status_t bounce(struct sd_read *r, u32 from, u32 sectors, sector_t se
 	struct sd_segment *seg;
 	struct bio *bio;
 
-	seg = sd_segment_bounce(s);
+	seg = sd_segment_bounce(s, GFP_NOIO | __GFP_NOWARN); /* nobody waits for us */
 	if (!seg)
 		return status;
 	status = sd_place_io(s, place, seg, 0, REQ_OP_READ);

@@ -28,9 +28,10 @@
  *
  * The origins come first.  A write that needs a place waits while the store is
  * at or below low water, or has no free place, for the hold time, then fails
- * with ENOSPC (protocol 30); it waits for a buffer only behind all writers of
- * origins, for the stall limit, then fails with EIO.  It waits with its cells,
- * which stop nobody but writers to the same image, and with nothing else.
+ * with ENOSPC (protocol 30); it waits for a buffer behind the writers of
+ * origins, after a second among them, for the stall limit, then fails with EIO.
+ * It waits with its cells, which stop nobody but writers to the same image, and
+ * with nothing else.
  */
 #include <linux/blk-cgroup.h>
 
@@ -112,6 +113,18 @@ static enum step end(struct sd_write *w, blk_status_t status)
 	return STEP_END;
 }
 
+/* How long a write stands behind those of origins. */
+#define IN_LINE HZ
+
+/*
+ * While writers of origins stand in line for buffers all the time, whoever comes
+ * behind them would get none: so after a while it is one of them.
+ */
+static bool waited_long(const struct sd_write *w)
+{
+	return w->waits && time_after(jiffies, w->waits + IN_LINE);
+}
+
 /*
  * Stand in line.  Under store->lock, under which the line is emptied after the
  * end of a snapshot, the beginning of a noflush suspend, and when places or
@@ -132,6 +145,8 @@ static enum step wait_in_line(struct sd_write *w, bool for_place, blk_status_t *
 		return STEP_END;
 	}
 	list_add_tail(&w->read.wait, &s->image_writers);
+	if (!for_place && !waited_long(w))
+		limit = min_t(unsigned long, limit, IN_LINE);
 	sd_store_run_by(s, &s->image_work, w->waits + limit + 1);
 	return STEP_WAIT;
 }
@@ -146,7 +161,7 @@ static enum step wait_for_memory(struct sd_write *w)
 	write_seqlock(&s->lock);
 	step = wait_in_line(w, false, &status);
 	if (step == STEP_WAIT)
-		sd_segment_memory_short(s);
+		sd_memory_short(s);
 	write_sequnlock(&s->lock);
 	return step == STEP_END ? end(w, status) : step;
 }
@@ -207,7 +222,7 @@ static enum step take(struct sd_write *w, struct piece *p)
 	if (!reserve(ov, p))
 		return wait_for_memory(w);
 	write_seqlock(&s->lock);
-	got = sd_segment_take_late(s, p->count, &p->taken);
+	got = sd_segment_take_late(s, p->count, waited_long(w), &p->taken);
 	if (got != SD_TAKE_OK) {
 		step = wait_in_line(w, got == SD_TAKE_WAIT_PLACE, &status);
 		p->taken.got = 0;
@@ -229,7 +244,7 @@ static enum step take(struct sd_write *w, struct piece *p)
 static void discard(struct sd_write *w, const struct piece *p)
 {
 	unreserve(w->read.image->overlay, p, p->first, p->count);
-	sd_segment_discard(p->taken.seg, p->taken.part, p->count);
+	sd_segment_discard(p->taken.seg, p->taken.part, p->count, NULL);
 }
 
 /*
@@ -410,7 +425,7 @@ static enum step change_buffer(struct sd_write *w, struct piece *p, struct sd_se
 static blk_status_t change_place(struct sd_write *w, const struct piece *p, sd_place_t place)
 {
 	struct sd_store *s = store_of(w);
-	struct sd_segment *seg = sd_segment_bounce(s);
+	struct sd_segment *seg = sd_segment_bounce(s, SD_GFP_TRY); /* a drop may wait for us */
 	blk_status_t status;
 
 	if (!seg)

@@ -266,8 +266,15 @@ static int image_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	}
 	image->ti = ti;
 	image->writable = t.writable;
+	image->wq = alloc_workqueue("snapdiff-image", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	if (!image->wq) {
+		ti->error = "no memory for the target";
+		kfree(image);
+		return -ENOMEM;
+	}
 	r = image_open(image, &t);
 	if (r) {
+		destroy_workqueue(image->wq);
 		kfree(image);
 		return r;
 	}
@@ -287,6 +294,7 @@ static void image_dtr(struct dm_target *ti)
 	/* The timer of stranded reads must not outlive the last image; others arm it anew. */
 	cancel_delayed_work_sync(&image->origin->strand_work);
 	sd_reads_retry(image->origin);
+	destroy_workqueue(image->wq); /* its last works have ended their bios, and return */
 	sd_overlay_close(image->overlay);
 	dm_put_device(ti, image->dev);
 	sd_snapshot_release(image->snap); /* last: it keeps origin and store */

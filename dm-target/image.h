@@ -12,7 +12,7 @@
 
 #include <linux/blk-cgroup.h>
 
-#include "snapdiff.h"
+#include "segment.h"
 
 struct sd_image {
 	struct sd_image_link link;
@@ -21,6 +21,7 @@ struct sd_image {
 	struct dm_dev *dev;		/* the device below the origin */
 	struct sd_snapshot *snap;
 	struct sd_origin *origin;
+	struct workqueue_struct *wq;	/* its reads and writes that block: no other image waits for them */
 	struct sd_overlay *overlay;	/* what was written to the device; NULL: nothing can be */
 	bool writable;
 	bool requeue;			/* noflush suspend under way */

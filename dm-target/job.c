@@ -11,7 +11,7 @@
  * way, a cell, or one list.  Whoever takes it off its list wakes it, once.
  * After PENDING its memory may be gone: it lives in the bio's per-bio data.
  */
-#include "snapdiff.h"
+#include "segment.h"
 
 #define PENDING ((enum sd_cow_event)0xff)
 
@@ -35,8 +35,9 @@ static void job_work(struct work_struct *work)
 	if (job->redo) {
 		job->redo = false;
 		event = perform(job);
-		if (event == PENDING)
-			return;
+		if (event != PENDING)
+			sd_job_wake(job, event);
+		return;
 	}
 	run(job, event);
 }
@@ -44,13 +45,17 @@ static void job_work(struct work_struct *work)
 void sd_job_wake(struct sd_job *job, enum sd_cow_event event)
 {
 	job->event = event;
-	queue_work(job->origin->store->job_wq, &job->work);
+	queue_work(job->origin->job_wq, &job->work);
 }
 
+/*
+ * Not by the origin's queue: that may be full of works which wait for its disk,
+ * and whoever was woken and has not asked yet keeps others in line.
+ */
 void sd_job_redo(struct sd_job *job)
 {
 	job->redo = true;
-	queue_work(job->origin->store->job_wq, &job->work);
+	queue_work(job->origin->store->ask_wq, &job->work);
 }
 
 void sd_jobs_ready(struct list_head *ready)
@@ -86,6 +91,8 @@ void sd_job_start(struct sd_job *job)
 	job->bad = false;
 	job->redo = false;
 	job->held = false;
+	job->woken = false;
+	job->in_front = false;
 	job->held_since = 0;
 	job->starved_since = 0;
 	job->seg = NULL;
@@ -189,18 +196,6 @@ static void unreserve(struct sd_job *job, u64 first, u32 count)
 	job->reserved -= count;
 }
 
-/* The job does not wait for a place any more. */
-static void unhold(struct sd_job *job)
-{
-	struct sd_store *s = job->origin->store;
-
-	if (!smp_load_acquire(&job->held))
-		return;
-	write_seqlock(&s->lock);
-	sd_segment_unheld(s, job);
-	write_sequnlock(&s->lock);
-}
-
 static bool must_give_back(const struct sd_job *job)
 {
 	return READ_ONCE(job->origin->requeue) && dm_noflush_suspending(job->ti);
@@ -220,18 +215,18 @@ static enum sd_cow_event act_take(struct sd_job *job)
 	if (sd_map_newest(o->map) != job->snapshot)
 		goto over; /* it ended, or a take came: look up again */
 	if (!reserve(job)) {
-		sd_segment_wait_for_memory(job);
+		sd_wait_for_memory(job);
 		return PENDING;
 	}
 	if (sd_segment_take(job, job->run) != SD_TAKE_OK)
 		return PENDING;
 	unreserve(job, job->run_first + job->got, job->run - job->got);
 	job->run = job->got;
-	unhold(job);
+	sd_waiter_leaves(job);
 	return SD_COW_OK;
 over:
 	unreserve(job, job->run_first, job->reserved);
-	unhold(job);
+	sd_waiter_leaves(job);
 	return event;
 }
 
@@ -265,7 +260,7 @@ static enum sd_cow_event act_read(struct sd_job *job)
 
 	job->bad = false;
 	job->watch_seq = READ_ONCE(o->watch_seq);
-	bio = bio_alloc_bioset(o->bdev, nr, REQ_OP_READ, GFP_NOIO, &s->bios);
+	bio = bio_alloc_bioset(o->bdev, nr, REQ_OP_READ, GFP_NOIO, &o->bios);
 	bio->bi_iter.bi_sector = o->start + sector;
 	bio->bi_end_io = read_end;
 	bio->bi_private = job;
@@ -325,6 +320,7 @@ static bool publish(struct sd_job *job)
 			part->state = SD_PART_PUBLISHED;
 	}
 	sd_segment_filled(seg, job->run);
+	sd_waiters_read(o, job->run);
 	write_sequnlock(&s->lock);
 	spin_unlock(&o->map_lock);
 	return true;
@@ -344,7 +340,7 @@ static enum sd_cow_event act_discard(struct sd_job *job)
 {
 	unreserve(job, job->run_first, job->reserved);
 	if (job->seg)
-		sd_segment_discard(job->seg, job->part, job->run);
+		sd_segment_discard(job->seg, job->part, job->run, job->origin);
 	job->seg = NULL;
 	return SD_COW_OK;
 }
@@ -410,7 +406,7 @@ struct bio *sd_job_sub_bio(struct sd_job *job, sector_t from, sector_t to)
 {
 	struct sd_origin *o = job->origin;
 	struct bio *bio = bio_alloc_bioset(o->bdev, 0, job->bio->bi_opf, GFP_NOIO,
-					   &o->store->bios);
+					   &o->bios);
 
 	bio->bi_iter.bi_sector = o->start + from;
 	bio->bi_iter.bi_size = (to - from) << SECTOR_SHIFT;

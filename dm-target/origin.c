@@ -13,19 +13,29 @@
  */
 #include <linux/module.h>
 
-#include "snapdiff.h"
+#include "segment.h"
 
 /* ---- life -------------------------------------------------------------- */
 
-static void origin_free(struct kref *ref)
-{
-	struct sd_origin *o = container_of(ref, struct sd_origin, ref);
+/* Bios for when memory is short: one copy under way after the other is enough then. */
+#define BIOS_KEPT 8
 
+/* By a work of its own: whoever puts the last reference may hold up writers. */
+static void origin_free_work(struct work_struct *work)
+{
+	struct sd_origin *o = container_of(work, struct sd_origin, free_work);
+
+	destroy_workqueue(o->job_wq);
+	bioset_exit(&o->bios);
 	sd_gate_exit(o);
-	if (o->map)
-		sd_map_destroy(o->map);
+	sd_map_destroy(o->map);
 	sd_store_put(o->store);
 	kvfree(o);
+}
+
+static void origin_free(struct kref *ref)
+{
+	queue_work(sd_free_wq, &container_of(ref, struct sd_origin, ref)->free_work);
 }
 
 void sd_origin_get(struct sd_origin *o)
@@ -56,21 +66,28 @@ enum sd_watch sd_origin_watch(const struct sd_origin *o)
 	return sd_watched(READ_ONCE(o->watch_seq)) ? SD_WATCHED : SD_UNWATCHED;
 }
 
-static struct sd_origin *origin_create(struct sd_store *s, const char *name)
+/* Takes over the queue if it succeeds. */
+static struct sd_origin *origin_create(struct sd_store *s, const char *name, u64 size,
+				       struct workqueue_struct *job_wq)
 {
 	struct sd_origin *o = kvzalloc(sizeof(*o), GFP_KERNEL);
 
 	if (!o)
 		return NULL;
-	if (sd_gate_init(o)) {
-		kvfree(o);
-		return NULL;
-	}
+	if (sd_gate_init(o))
+		goto free;
+	if (bioset_init(&o->bios, BIOS_KEPT, 0, BIOSET_NEED_BVECS))
+		goto exit_gate;
+	o->map = sd_map_create(DIV_ROUND_UP_ULL(size, s->chunk));
+	if (!o->map)
+		goto exit_bios;
+	o->job_wq = job_wq;
 	kref_init(&o->ref);
+	INIT_WORK(&o->free_work, origin_free_work);
 	INIT_LIST_HEAD(&o->link);
 	INIT_LIST_HEAD(&o->stranded);
-	INIT_LIST_HEAD(&o->in_line);
-	INIT_LIST_HEAD(&o->turn);
+	sd_stand_init(&o->for_place);
+	sd_stand_init(&o->for_buffer);
 	spin_lock_init(&o->map_lock);
 	spin_lock_init(&o->cell_lock);
 	sd_cells_init(&o->jobs, sd_region_shift(s));
@@ -83,6 +100,14 @@ static struct sd_origin *origin_create(struct sd_store *s, const char *name)
 	o->store = s;
 	strscpy(o->name, name, sizeof(o->name));
 	return o;
+
+exit_bios:
+	bioset_exit(&o->bios);
+exit_gate:
+	sd_gate_exit(o);
+free:
+	kvfree(o);
+	return NULL;
 }
 
 static bool has_live_snapshot(const struct sd_origin *o)
@@ -172,7 +197,8 @@ static void grow(struct sd_origin_target *ot)
  * identity, or a new one.  Under sd_registry.
  */
 static int find_or_create(struct sd_origin_target *ot, struct sd_store *s,
-			  const struct sd_origin_table *t, const char **why)
+			  const struct sd_origin_table *t, struct workqueue_struct **job_wq,
+			  const char **why)
 {
 	struct dm_target *ti = ot->ti;
 	struct block_device *bdev = ot->dev->bdev;
@@ -201,9 +227,10 @@ static int find_or_create(struct sd_origin_target *ot, struct sd_store *s,
 		return r;
 
 	*why = "no memory for the origin";
-	o = origin_create(s, t->name);
+	o = origin_create(s, t->name, ti->len, *job_wq);
 	if (!o)
 		return -ENOMEM;
+	*job_wq = NULL;
 	o->devt = self;
 	o->under = bdev->bd_dev;
 	o->start = t->start;
@@ -211,11 +238,6 @@ static int find_or_create(struct sd_origin_target *ot, struct sd_store *s,
 	o->reach = ti->len;
 	o->disk_dev = disk_dev;
 	o->disk_start = disk_start;
-	o->map = sd_map_create(DIV_ROUND_UP_ULL(ti->len, s->chunk));
-	if (!o->map) {
-		sd_origin_put(o);
-		return -ENOMEM;
-	}
 	list_add_tail(&o->link, &s->origins);
 	sd_origin_get(o); /* the list's */
 	goto hold;
@@ -233,16 +255,23 @@ hold:
 
 static int origin_open(struct sd_origin_target *ot, const struct sd_origin_table *t)
 {
+	struct workqueue_struct *job_wq;
 	struct dm_target *ti = ot->ti;
 	struct sd_store *s;
 	unsigned int noio;
 	const char *why;
 	int r;
 
+	/* Before the registry is locked: a thread is made for it, whose maker may do I/O. */
+	job_wq = alloc_workqueue("snapdiff-job", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
+	if (!job_wq) {
+		ti->error = "no memory for the origin";
+		return -ENOMEM;
+	}
 	r = dm_get_device(ti, t->store_dev, SD_OPEN_RW, &ot->store_dev);
 	if (r) {
 		ti->error = "the store's device cannot be opened";
-		return r;
+		goto put_queue;
 	}
 	r = dm_get_device(ti, t->dev, SD_OPEN_RW, &ot->dev);
 	if (r) {
@@ -256,14 +285,17 @@ static int origin_open(struct sd_origin_target *ot, const struct sd_origin_table
 	if (s && s->live && !s->dying)
 		r = check_device(ti, ot->dev->bdev, t->start, s, &why);
 	if (!r)
-		r = find_or_create(ot, s, t, &why);
+		r = find_or_create(ot, s, t, &job_wq, &why);
 	sd_registry_unlock_noio(noio);
 	if (!r)
-		return 0;
+		goto put_queue; /* of an origin that had one */
 	ti->error = (char *)why;
 	dm_put_device(ti, ot->dev);
 put_store:
 	dm_put_device(ti, ot->store_dev);
+put_queue:
+	if (job_wq)
+		destroy_workqueue(job_wq);
 	return r;
 }
 
@@ -448,7 +480,7 @@ static void wake_for_requeue(struct sd_origin *o)
 		sd_job_wake(job, SD_COW_REQUEUE);
 	}
 	write_seqlock(&o->store->lock);
-	sd_release_waiters(o->store); /* each asks itself whether to go on */
+	sd_waiters_release(o->store); /* each asks itself whether to go on */
 	write_sequnlock(&o->store->lock);
 }
 

@@ -21,7 +21,7 @@ static void passdown_end(struct bio *bio)
 	if (status)
 		sd_job_end(job, status);
 	else
-		queue_work(job->origin->store->job_wq, &job->work);
+		queue_work(job->origin->job_wq, &job->work);
 }
 
 /* Skip what is not safe; returns the end of the safe piece at the cursor. */
@@ -70,5 +70,5 @@ void sd_passdown_start(struct sd_job *job)
 {
 	INIT_LIST_HEAD(&job->wait);
 	INIT_WORK(&job->work, passdown_work);
-	queue_work(job->origin->store->job_wq, &job->work);
+	queue_work(job->origin->job_wq, &job->work);
 }

@@ -101,8 +101,8 @@ bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_
 
 /* ---- devices of a table ------------------------------------------------ */
 
-static int hold(struct sd_store_target *st, const char *path, struct dm_dev **dev,
-		const char **why)
+/* Opens the device, without a lock but extend_mutex: who is to have it is decided later. */
+static struct held_dev *open_dev(struct sd_store_target *st, const char *path, const char **why)
 {
 	struct held_dev *held;
 	int r;
@@ -110,43 +110,82 @@ static int hold(struct sd_store_target *st, const char *path, struct dm_dev **de
 	held = kzalloc(sizeof(*held), GFP_KERNEL);
 	if (!held) {
 		*why = "no memory for the range";
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	}
 	r = dm_get_device(st->ti, path, SD_OPEN_RW, &held->dev);
 	if (r) {
 		*why = "the device of the range cannot be opened for reading and writing";
 		kfree(held);
-		return r == -ENODEV || r == -ENXIO ? -ENOENT : r; /* no such device */
+		return ERR_PTR(r == -ENODEV || r == -ENXIO ? -ENOENT : r); /* no such device */
 	}
 	held->st = st;
-	list_add_tail(&held->link, &st->devs);
-	*dev = held->dev;
-	return 0;
+	INIT_LIST_HEAD(&held->link);
+	return held;
 }
 
-/* Let go what was held last. */
-static void unhold_last(struct sd_store_target *st)
+static struct held_dev *open_number(struct sd_store_target *st, dev_t devt, const char **why)
 {
-	struct held_dev *held = list_last_entry(&st->devs, struct held_dev, link);
+	char number[24];
 
-	list_del(&held->link);
-	dm_put_device(st->ti, held->dev);
+	scnprintf(number, sizeof(number), "%u:%u", MAJOR(devt), MINOR(devt));
+	return open_dev(st, number, why);
+}
+
+static void close_dev(struct held_dev *held)
+{
+	dm_put_device(held->st->ti, held->dev);
 	kfree(held);
+}
+
+static void close_all(struct list_head *list)
+{
+	struct held_dev *held, *next;
+
+	list_for_each_entry_safe(held, next, list, link)
+		close_dev(held);
+	INIT_LIST_HEAD(list);
 }
 
 void sd_ranges_release(struct sd_store_target *st)
 {
-	while (!list_empty(&st->devs))
-		unhold_last(st);
+	close_all(&st->devs);
 }
 
-static int hold_by_number(struct sd_store_target *st, dev_t devt, const char **why)
+/* The device of the range in a slot, or 0: there is none to stay. Under sd_registry. */
+static dev_t device_of(const struct sd_store *s, u32 slot)
 {
-	struct dm_dev *dev;
-	char number[24];
+	const struct sd_range *r = slot < s->space.count ? s->space.ranges[slot] : NULL;
 
-	scnprintf(number, sizeof(number), "%u:%u", MAJOR(devt), MINOR(devt));
-	return hold(st, number, &dev, why);
+	return r && !r->leaving ? s->devs[slot]->devt : 0;
+}
+
+/*
+ * One range of the store for one more table.  It may leave until the device is
+ * open; from then on the table is among those that let it go.
+ */
+static int hold_slot(struct sd_store_target *st, u32 slot, const char **why)
+{
+	struct sd_store *s = st->store;
+	struct held_dev *held;
+	dev_t devt;
+
+	mutex_lock(&sd_registry);
+	devt = device_of(s, slot);
+	mutex_unlock(&sd_registry);
+	if (!devt)
+		return 0;
+	held = open_number(st, devt, why);
+	if (IS_ERR(held))
+		return PTR_ERR(held);
+	mutex_lock(&sd_registry);
+	if (device_of(s, slot) == devt) {
+		list_add_tail(&held->link, &st->devs);
+		held = NULL;
+	}
+	mutex_unlock(&sd_registry);
+	if (held)
+		close_dev(held);
+	return 0;
 }
 
 int sd_ranges_hold(struct sd_store_target *st, const char **why)
@@ -155,38 +194,41 @@ int sd_ranges_hold(struct sd_store_target *st, const char **why)
 	u32 i;
 	int r;
 
-	for (i = 0; i < s->space.count; i++) {
-		if (!s->space.ranges[i] || s->space.ranges[i]->leaving)
-			continue;
-		r = hold_by_number(st, s->devs[i]->devt, why);
+	lockdep_assert_held(&s->extend_mutex);
+	for (i = 0; i < s->space.count; i++) { /* which only extends change */
+		r = hold_slot(st, i, why);
 		if (r)
 			return r;
 	}
 	return 0;
 }
 
-/* The other tables of the store hold the device too, or none does. */
-static int hold_everywhere(struct sd_store_target *st, dev_t devt, const char **why)
+/* A new range's device for all tables of the store but @st, which has it: on @list, or none. */
+static int open_everywhere(struct sd_store_target *st, dev_t devt, struct list_head *list,
+			   const char **why)
 {
-	struct sd_store_target *other, *undo;
-	int r;
+	struct sd_store_target *other;
+	struct held_dev *held;
 
+	/* the list of tables changes only under extend_mutex */
 	list_for_each_entry(other, &st->store->instances, link) {
 		if (other == st)
 			continue;
-		r = hold_by_number(other, devt, why);
-		if (r)
-			goto undo;
+		held = open_number(other, devt, why);
+		if (IS_ERR(held))
+			return PTR_ERR(held);
+		list_add_tail(&held->link, list);
 	}
 	return 0;
-undo:
-	list_for_each_entry(undo, &st->store->instances, link) {
-		if (undo == other)
-			break;
-		if (undo != st)
-			unhold_last(undo);
-	}
-	return r;
+}
+
+/* Each table has its own from now on. Under sd_registry. */
+static void hand_out(struct list_head *list)
+{
+	struct held_dev *held, *next;
+
+	list_for_each_entry_safe(held, next, list, link)
+		list_move_tail(&held->link, &held->st->devs);
 }
 
 void sd_range_unhold(struct sd_store *s, dev_t devt, struct list_head *list)
@@ -261,16 +303,19 @@ static void fill_id(struct sd_range_id *id, const struct sd_range_words *w, dev_
 
 bool sd_range_known(struct sd_store_target *st, const struct sd_range_words *w)
 {
+	struct held_dev *held;
 	struct sd_range_id id;
-	struct dm_dev *dev;
 	const char *why;
 	bool known;
 
-	if (hold(st, w->dev, &dev, &why))
+	held = open_dev(st, w->dev, &why);
+	if (IS_ERR(held))
 		return false;
-	fill_id(&id, w, dev->bdev->bd_dev);
+	fill_id(&id, w, held->dev->bdev->bd_dev);
+	mutex_lock(&sd_registry);
 	known = sd_space_find(&st->store->space, &id) != NULL;
-	unhold_last(st);
+	mutex_unlock(&sd_registry);
+	close_dev(held);
 	return known;
 }
 
@@ -300,81 +345,106 @@ static int check(struct sd_store *s, struct block_device *bdev, const struct sd_
 	return 0;
 }
 
-static int add(struct sd_store_target *st, const struct sd_range_id *id, struct sd_range_dev *d,
+/* Under sd_registry. */
+static int add(struct sd_store *s, const struct sd_range_id *id, struct sd_range_dev *d,
 	       const char **why)
 {
-	struct sd_store *s = st->store;
 	struct sd_range **array, **old;
 	struct sd_range *r;
-	int err = -ENOMEM;
 
 	*why = "no memory for the range";
 	r = sd_range_alloc(&s->space, id);
 	if (!r)
 		return -ENOMEM;
-	if (sd_space_grow(&s->space, &array))
-		goto free_range;
-	err = hold_everywhere(st, d->devt, why);
-	if (err)
-		goto free_array;
-
+	if (sd_space_grow(&s->space, &array)) {
+		sd_range_free(r);
+		return -ENOMEM;
+	}
 	write_seqlock(&s->lock);
 	s->devs[sd_space_next(&s->space)] = d;
 	old = sd_space_add(&s->space, r, array);
 	sd_store_act(s, sd_policy_note(&s->policy) |
 				sd_policy_space(&s->policy, s->space.free, true));
 	write_sequnlock(&s->lock);
-	if (old) {
+	if (old)
 		sd_free(old);
-	}
 	return 0;
+}
 
-free_array:
-	sd_free(array);
-free_range:
-	sd_range_free(r);
-	return err;
+static struct sd_range_dev *dev_create(struct block_device *bdev, const struct sd_range_id *id)
+{
+	struct sd_range_dev *d = kzalloc(sizeof(*d), GFP_KERNEL);
+
+	if (!d)
+		return NULL;
+	d->bdev = bdev;
+	d->devt = bdev->bd_dev;
+	d->start = id->start;
+	d->block = bdev_logical_block_size(bdev) >> SECTOR_SHIFT;
+	sd_disk_place(bdev, id->start, &d->disk_dev, &d->disk_start);
+	return d;
+}
+
+/* Is it there already?  1: yes.  Under sd_registry. */
+static int find_known(struct sd_store *s, const struct sd_range_id *id, const char **why)
+{
+	const struct sd_range *known = sd_space_find(&s->space, id);
+
+	if (!known)
+		return 0;
+	*why = "the range is being shrunk: cancel that, or wait until it is free";
+	return known->shrink == SD_SHRINK_MOVING ? -EBUSY : 1;
+}
+
+/* All tables have the device open, on @list; the range, or nothing. */
+static int add_opened(struct sd_store *s, const struct sd_range_id *id, struct block_device *bdev,
+		      struct list_head *list, const char **why)
+{
+	struct sd_range_dev *d = dev_create(bdev, id);
+	int r;
+
+	*why = "no memory for the range";
+	if (!d)
+		return -ENOMEM;
+	mutex_lock(&sd_registry);
+	r = check(s, bdev, id, d, why);
+	if (!r)
+		r = add(s, id, d, why);
+	if (!r)
+		hand_out(list);
+	mutex_unlock(&sd_registry);
+	if (r)
+		kfree(d);
+	return r;
 }
 
 int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why)
 {
 	struct sd_store *s = st->store;
-	struct sd_range_dev *d;
+	struct block_device *bdev;
 	struct sd_range_id id;
-	struct sd_range *known;
-	struct dm_dev *dev;
+	struct held_dev *held;
+	LIST_HEAD(list);
 	int r;
 
+	lockdep_assert_held(&s->extend_mutex);
 	*why = "the store is going away";
-	if (s->dying)
+	if (READ_ONCE(s->dying))
 		return -ENXIO;
-	r = hold(st, w->dev, &dev, why);
+	held = open_dev(st, w->dev, why);
+	if (IS_ERR(held))
+		return PTR_ERR(held);
+	list_add(&held->link, &list);
+	bdev = held->dev->bdev;
+	fill_id(&id, w, bdev->bd_dev);
+	mutex_lock(&sd_registry);
+	r = find_known(s, &id, why);
+	mutex_unlock(&sd_registry);
+	if (!r)
+		r = open_everywhere(st, bdev->bd_dev, &list, why);
+	if (!r)
+		r = add_opened(s, &id, bdev, &list, why);
 	if (r)
-		return r;
-	fill_id(&id, w, dev->bdev->bd_dev);
-	known = sd_space_find(&s->space, &id);
-	if (known) {
-		*why = "the range is being shrunk: cancel that, or wait until it is free";
-		r = known->shrink == SD_SHRINK_MOVING ? -EBUSY : 1;
-		goto release;
-	}
-	r = -ENOMEM;
-	*why = "no memory for the range";
-	d = kzalloc(sizeof(*d), GFP_KERNEL);
-	if (!d)
-		goto release;
-	d->bdev = dev->bdev;
-	d->devt = dev->bdev->bd_dev;
-	d->start = id.start;
-	d->block = bdev_logical_block_size(dev->bdev) >> SECTOR_SHIFT;
-	sd_disk_place(dev->bdev, id.start, &d->disk_dev, &d->disk_start);
-	r = check(s, dev->bdev, &id, d, why);
-	if (!r)
-		r = add(st, &id, d, why);
-	if (!r)
-		return 0;
-	kfree(d);
-release:
-	unhold_last(st);
+		close_all(&list);
 	return r;
 }

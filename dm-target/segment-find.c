@@ -2,7 +2,7 @@
 /*
  * segment-find.c - which places are in a buffer, and who may use it.
  */
-#include "snapdiff.h"
+#include "segment.h"
 
 struct sd_segment *sd_segment_at(struct sd_store *s, sd_place_t place, u32 *part)
 {
@@ -12,12 +12,34 @@ struct sd_segment *sd_segment_at(struct sd_store *s, sd_place_t place, u32 *part
 
 	list_for_each_entry(seg, &s->segments, link) {
 		if (seg->run.slot == slot && index >= seg->run.index &&
-		    index - seg->run.index < seg->used) {
+		    index - seg->run.index < seg->used &&
+		    seg->parts[index - seg->run.index].state != SD_PART_SPLIT) {
 			*part = index - seg->run.index;
 			return seg;
 		}
 	}
 	return NULL;
+}
+
+/* The first place behind @index that this segment has; U64_MAX: none. */
+static u64 next_in(const struct sd_segment *seg, u64 index)
+{
+	u64 i = index > seg->run.index ? index - seg->run.index : 0;
+
+	while (i < seg->used && seg->parts[i].state == SD_PART_SPLIT)
+		i++;
+	return i < seg->used ? seg->run.index + i : U64_MAX;
+}
+
+/* How many neighbours from a part on are in the same buffer. */
+static u32 together(const struct sd_segment *seg, u32 part, u32 max)
+{
+	u32 n = 1;
+
+	max = min(max, seg->used - part);
+	while (n < max && seg->parts[part + n].state != SD_PART_SPLIT)
+		n++;
+	return n;
 }
 
 /* How many places from @place on are in no buffer, if it is not. */
@@ -28,8 +50,8 @@ static void cut_run(struct sd_store *s, sd_place_t place, u32 *run)
 	struct sd_segment *seg;
 
 	list_for_each_entry(seg, &s->segments, link)
-		if (seg->run.slot == slot && seg->run.index > index)
-			*run = min_t(u64, *run, seg->run.index - index);
+		if (seg->run.slot == slot)
+			*run = min_t(u64, *run, next_in(seg, index) - index);
 }
 
 struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part,
@@ -42,7 +64,7 @@ struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *ru
 	seg = sd_segment_at(s, place, part);
 	if (seg) {
 		kref_get(&seg->ref);
-		*run = min(*run, seg->used - *part);
+		*run = together(seg, *part, *run);
 		read_sequnlock_excl(&s->lock);
 		return seg;
 	}

@@ -32,7 +32,7 @@
  */
 #include <linux/sched/mm.h>
 
-#include "snapdiff.h"
+#include "segment.h"
 
 /* ---- the message ------------------------------------------------------- */
 

@@ -9,6 +9,9 @@
  *	range.c		devices of ranges; extend
  *	segment.c	buffers: places with pages, written as one
  *	segment-find.c	which places are in a buffer
+ *	segment-write.c	what becomes of a buffer that is full
+ *	segment-split.c	what is ready of a buffer does not wait for the rest
+ *	wait.c		writers in line for a place or a buffer
  *	job.c		carries out the steps of a COW job (core/cow.c)
  *	passdown.c	discards that are not copied
  *	gate.c		what a write passes, and a take closes
@@ -30,11 +33,16 @@
  *
  *	store->take_mutex   one take, delete, detach or set at a time.  May be
  *			    held for a take's time limit.  Extend never wants it.
+ *	store->extend_mutex which tables and ranges come to the store.  Held while
+ *			    devices of ranges are opened, which may take as long
+ *			    as their disks like: only extend and tables of the
+ *			    store want it.  Not together with the two around it.
  *	store->snap_mutex   the list of snapshots, and what state they are in.
  *			    A take wants it with its gates closed: keep it short.
  *	sd_registry	    which stores, origins, instances, images and ranges
- *			    exist.  Held while devices are opened, never while
- *			    waiting for I/O or for reaping: extend wants it.
+ *			    exist.  Never held while devices are opened or while
+ *			    waiting for I/O or for reaping: all resumes, status
+ *			    and extends want it.
  *	origin->map_lock    (and an overlay's) the chunk map; spinlock, process context.  "The
  *			    publishing lock": publishing, takes and ends of
  *			    snapshots exclude each other here.
@@ -116,7 +124,7 @@ extern struct list_head sd_stores; /* struct sd_store.link, under sd_registry */
  * counts: these are live volumes, and no range may come to lie on one.
  */
 extern struct list_head sd_ended_stores;
-extern struct workqueue_struct *sd_free_wq; /* frees stores */
+extern struct workqueue_struct *sd_free_wq; /* frees stores and origins */
 extern atomic_t sd_store_count;		/* stores whose memory is not freed yet */
 extern wait_queue_head_t sd_no_store;
 
@@ -157,7 +165,7 @@ struct sd_store_target {
 	struct dm_target *ti;
 	struct sd_store *store;
 	struct sd_store_options opt;	/* take effect at resume */
-	struct list_head devs;		/* struct sd_held_dev */
+	struct list_head devs;		/* struct held_dev of range.c; sd_registry */
 	bool resumed;
 	u32 releasing;			/* devices on their way out, see shrink.c; sd_registry */
 };
@@ -174,6 +182,7 @@ struct sd_store {
 	bool ended;			/* in sd_ended_stores; under sd_registry */
 
 	struct mutex take_mutex;
+	struct mutex extend_mutex;
 	struct mutex snap_mutex;
 	struct mutex event_mutex;
 
@@ -200,9 +209,13 @@ struct sd_store {
 	struct sd_segment *open;
 	bool opening;			/* somebody allocates the next one */
 	u64 buffered;			/* sectors of pages in segments */
-	struct list_head held;		/* struct sd_job.held_link: all counted as held */
-	struct list_head place_waiters;	/* struct sd_job.wait: for a free place */
-	struct list_head buffer_waiters; /* struct sd_job.wait: for a buffer */
+	u64 remainders;			/* of them: in segments that were split */
+	struct list_head held;		/* struct sd_job.held_link: counted as held, in line */
+	struct list_head held_awake;	/* the same, woken */
+	struct list_head place_waiters;	/* struct sd_stand.turn: lines for a free place */
+	struct list_head buffer_waiters; /* struct sd_stand.turn: lines for a buffer */
+	u64 awake;			/* parts wanted by those who were woken, see wait.c */
+	bool memory_short;		/* until memory_work nobody is woken */
 	struct list_head image_writers;	/* struct sd_read.wait: for a place, buffer or segment */
 	u32 overlays_waiting;		/* ended, but a write in place is under way */
 	unsigned long buffer_freed;	/* jiffies of the last release of a buffer */
@@ -219,15 +232,16 @@ struct sd_store {
 	bool discard_copy;		/* read without lock */
 	char why[160];			/* under event_mutex: see message "why" */
 
-	struct workqueue_struct *job_wq;	/* COW jobs: reads, releases */
-	struct workqueue_struct *image_wq;	/* reads and writes of images that block */
-	struct workqueue_struct *write_wq;	/* segment writes and their ends */
+	struct workqueue_struct *ask_wq;	/* writers that were woken: never waits for a device */
+	struct workqueue_struct *write_wq;	/* segment writes: blocks on ranges */
+	struct workqueue_struct *written_wq;	/* their ends: never waits for a device */
 	struct workqueue_struct *admin_wq;	/* reaping, drops, events */
 	struct workqueue_struct *shrink_wq;	/* evacuation: blocks on ranges */
 	struct work_struct event_work;
 	struct delayed_work drop_work;
 	struct delayed_work hold_work;
 	struct delayed_work age_work;
+	struct delayed_work split_work;
 	struct delayed_work stall_work;
 	struct delayed_work memory_work;
 	struct delayed_work image_work;
@@ -235,7 +249,8 @@ struct sd_store {
 
 	struct work_struct free_work;
 
-	struct bio_set bios;
+	struct bio_set bios;		/* writes of segments */
+	struct bio_set image_bios;	/* reads and writes of images that block */
 	atomic_t place_writes;		/* writes in place, of overlays, under way on ranges */
 	wait_queue_head_t idle;		/* no segments; nothing under way on ranges; nothing releasing */
 };
@@ -259,9 +274,12 @@ struct sd_store *sd_store_of(dev_t devt);
 void sd_store_get(struct sd_store *s);
 void sd_store_put(struct sd_store *s);
 
-/* Make the instance's store, or find it. Under sd_registry; may sleep. */
+/*
+ * Make the instance's store, or find it.  Takes extend_mutex and sd_registry, and
+ * opens devices.  Memory without I/O: the caller says so.
+ */
 int sd_store_attach(struct sd_store_target *st, const struct sd_store_table *t, const char **why);
-/* The instance goes; the last one ends the store. Takes sd_registry. */
+/* The instance goes; the last one ends the store. Takes extend_mutex and sd_registry. */
 void sd_store_detach(struct sd_store_target *st);
 /* The last origin of a store that has ended is gone. Under sd_registry. */
 void sd_store_unlink_ended(struct sd_store *s);
@@ -296,14 +314,17 @@ bool sd_conflict_origins(u64 disk_dev, u64 disk_start, u64 len, const struct sd_
 			 dev_t self);
 
 /*
- * Give a range to the store: all or nothing. Under sd_registry_lock_noio(); may sleep.
- * 1: already there.
+ * The next four under extend_mutex; they open or close devices, and take
+ * sd_registry.  Memory without I/O: the caller says so.
+ *
+ * Give a range to the store: all or nothing.  1: already there.
  */
 int sd_range_add(struct sd_store_target *st, const struct sd_range_words *w, const char **why);
-/* Open every range of the store for this instance. Under sd_registry. */
+/* Open every range of the store for this instance, which is listed already. */
 int sd_ranges_hold(struct sd_store_target *st, const char **why);
+/* For an instance that is not listed any more: without locks, too. */
 void sd_ranges_release(struct sd_store_target *st);
-/* Does the store have a range with exactly these words? Under sd_registry. */
+/* Does the store have a range with exactly these words? */
 bool sd_range_known(struct sd_store_target *st, const struct sd_range_words *w);
 /* An image read of a range is over. Any context. */
 void sd_range_read_end(struct sd_store *s, struct sd_range_read *read);
@@ -341,124 +362,13 @@ void sd_shrink_work(struct work_struct *work);
 /* After the work was cancelled for good: free what it leaves. */
 void sd_evac_end(struct sd_store *s);
 
-/* ---- segments ---------------------------------------------------------- */
-
-enum sd_part_state {
-	SD_PART_UNUSED,		/* not given to a job (given back when sealed) */
-	SD_PART_FILLING,	/* a job reads into it */
-	SD_PART_PUBLISHED,	/* an exception points here */
-	SD_PART_DEAD,		/* its exception was freed, or never came */
-};
-
-struct sd_part {
-	struct sd_origin *origin;
-	struct sd_overlay *overlay; /* NULL: an exception of the origin */
-	u64 chunk;
-	u32 layer;
-	u8 state;		/* enum sd_part_state; under store->lock */
-	bool zero;		/* pages hold nothing to write: zero them first */
-};
-
-/*
- * A run of places with their pages, from opening until it is written.  Images
- * read published parts from the pages.  Everything under store->lock except
- * pages of FILLING parts (their job's) and of PUBLISHED ones (constant).
- */
-struct sd_segment {
-	struct list_head link;
-	struct kref ref;
-	struct sd_store *store;
-	struct sd_run run;
-	u32 used;		/* parts given to jobs */
-	u32 filling;		/* of them: still being read */
-	u32 parts_max;		/* parts that pages were allocated for */
-	bool sealed;		/* no new parts */
-	bool writing;		/* its work owns it */
-	bool written;		/* status is valid */
-	unsigned long submitted; /* jiffies of its write; valid if writing */
-	unsigned long opened;	/* jiffies */
-	unsigned long failing;	/* jiffies of the failed write; 0: none */
-	u32 moved;		/* after a failed write: parts that went elsewhere */
-	blk_status_t status;
-	struct delayed_work work;
-	struct page **pages;
-	struct sd_part parts[];
-};
-
-static inline struct page **sd_part_pages(const struct sd_segment *seg, u32 part)
-{
-	return seg->pages + (size_t)part * seg->store->chunk_pages;
-}
-
-enum sd_take { SD_TAKE_OK, SD_TAKE_WAIT_BUFFER, SD_TAKE_WAIT_PLACE };
-
-/*
- * 1 to @want neighbouring parts of an open segment, opening one if need be.
- * OK: job->seg, job->part, job->got are set. May sleep. On a WAIT answer the
- * job stands in store->waiters already and is run again when it may succeed.
- */
-enum sd_take sd_segment_take(struct sd_job *job, u32 want);
-/*
- * The same for a write to an image, which comes behind all writers of origins
- * and at low water gets nothing.  Under store->lock, which is let go for a
- * moment; who gets nothing stands in line by itself.
- */
-struct sd_taken {
-	struct sd_segment *seg;
-	u32 part, got;
-};
-enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, struct sd_taken *t);
-/* Let those in line ask again soon: there was no memory. Under store->lock. */
-void sd_segment_memory_short(struct sd_store *s);
-/* There was no memory for the job's room in the map: it stands in line, as for a buffer. */
-void sd_segment_wait_for_memory(struct sd_job *job);
-/* The job does not wait for a place any more, if it did. Under store->lock. */
-void sd_segment_unheld(struct sd_store *s, struct sd_job *job);
-/*
- * Parts are published, or will never be; may set the segment's write going,
- * after which the segment may be gone.  Filled: under store->lock.
- */
-void sd_segment_filled(struct sd_segment *seg, u32 count);
-void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count);
-/* Free the places of exceptions that were reaped. Takes store->lock. */
-void sd_segment_free_places(struct sd_store *s, const sd_place_t *places, u32 n);
-/* An exception follows its data from a failed segment to another one. */
-void sd_segment_move_part(struct sd_segment *from, u32 a, struct sd_segment *to, u32 b);
-/*
- * The buffer that still holds a place, with a reference, or NULL: then it is
- * on the range's device, and a read of it is counted in *read.  *run, a number
- * of places from there on, is cut to those that lie the same way.  Under the
- * map's lock under which the place was looked up, so that it still is the place.
- */
-struct sd_segment *sd_segment_find(struct sd_store *s, sd_place_t place, u32 *run, u32 *part,
-				   struct sd_range_read *read);
-enum sd_pin {
-	SD_PIN_OK,	/* in *seg, which is not written until sd_segment_filled(seg, 1) */
-	SD_PIN_BUSY,	/* in a buffer that is being written */
-	SD_PIN_RANGE,	/* in no buffer; *run is cut to places that are not either */
-	SD_PIN_LOST,	/* not this chunk of the overlay any more */
-};
-
-/* For changing a chunk of an overlay, whose cell the caller holds. Under store->lock. */
-enum sd_pin sd_segment_pin(struct sd_overlay *ov, u64 chunk, sd_place_t place, u32 *run,
-			   struct sd_segment **seg, u32 *part);
-/* Leave out of @list the places of a range that are still in a buffer; the number left. */
-u32 sd_segment_written(struct sd_store *s, struct sd_moving *list, u32 n);
-/* Is anything of a range in a buffer? Under store->lock. */
-bool sd_segment_in_range(const struct sd_store *s, u32 slot);
-/* The segment that has a place, or NULL. Under store->lock. */
-struct sd_segment *sd_segment_at(struct sd_store *s, sd_place_t place, u32 *part);
-/* No new places on this range. Under store->lock. */
-void sd_range_fail(struct sd_store *s, u32 slot);
-void sd_segment_put(struct sd_segment *seg);
-/* Pages for one place that belong to no range; in no list. NULL: no memory. */
-struct sd_segment *sd_segment_bounce(struct sd_store *s);
-void sd_segment_seal_open(struct sd_store *s);	/* under store->lock */
-void sd_segment_age(struct work_struct *work);
-int sd_spare_init(struct sd_store *s);
-void sd_spare_exit(struct sd_store *s);
-
 /* ---- origins ----------------------------------------------------------- */
+
+/* One origin's writers in a line, and its place among the origins there. */
+struct sd_stand {
+	struct list_head jobs;	/* struct sd_job.wait */
+	struct list_head turn;
+};
 
 struct sd_origin {
 	struct list_head link;		/* store->origins */
@@ -501,14 +411,22 @@ struct sd_origin {
 	struct list_head stranded;	/* struct sd_read.wait: until watched; gate_lock */
 	struct delayed_work strand_work;
 
+	/*
+	 * Its own, so that an origin on a device that hangs stops no other one
+	 * (protocol 15): the work of its jobs, and bios for when memory is short.
+	 */
+	struct workqueue_struct *job_wq;
+	struct bio_set bios;
+	struct work_struct free_work;
+
 	struct work_struct reap_work;
 	struct mutex reap_mutex;
 	atomic64_t copied;
 	atomic64_t read_waits;
 
-	/* only while sd_release_waiters() puts them in turn; under store->lock */
-	struct list_head in_line;	/* struct sd_job.wait */
-	struct list_head turn;
+	/* under store->lock */
+	struct sd_stand for_place, for_buffer;
+	u32 reading;			/* parts into which its copies read */
 };
 
 struct sd_origin_target {
@@ -585,7 +503,9 @@ struct sd_job {
 	u32 part;
 	blk_status_t status;
 	u64 held_since;		/* ms */
-	bool held;
+	bool held;		/* counted as held; under store->lock */
+	bool woken;		/* counted as awake; set under store->lock */
+	bool in_front;		/* where it stands if it has to wait again */
 	unsigned long starved_since; /* first wait for a buffer: jiffies, not 0; 0: none */
 	struct sd_cell cell;
 	struct sd_cell drain;
@@ -687,13 +607,6 @@ void sd_hold_work(struct work_struct *work);
 void sd_stall_work(struct work_struct *work);
 /* Another stall limit: all that is armed for the old one. Under store->lock. */
 void sd_stall_changed(struct sd_store *s);
-void sd_memory_work(struct work_struct *work);
-/*
- * Let all that wait for a place or a buffer try again: in order, but one of each
- * origin in turn.  Under store->lock.
- */
-void sd_release_waiters(struct sd_store *s);
-u64 sd_now_ms(void);
 
 /* ---- images ------------------------------------------------------------ */
 

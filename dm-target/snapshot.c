@@ -3,7 +3,7 @@
  * snapshot.c - life of a snapshot after its take: its end, and the freeing of
  * what nobody needs any more.
  */
-#include "snapdiff.h"
+#include "segment.h"
 
 static void snapshot_free(struct kref *ref)
 {
@@ -91,7 +91,7 @@ void sd_snapshot_end(struct sd_snapshot *snap, int cause)
 	}
 	sd_overlays_end(snap);
 	write_seqlock(&s->lock);
-	sd_release_waiters(s);
+	sd_waiters_release(s);
 	sd_store_act(s, sd_policy_note(&s->policy));
 	write_sequnlock(&s->lock);
 	for (i = 0; i < snap->count; i++) {

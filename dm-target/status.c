@@ -4,7 +4,7 @@
  * the store's sequence count; no lock is taken for longer than a moment that
  * writers want.
  */
-#include "snapdiff.h"
+#include "segment.h"
 
 static u64 age_ms(u64 since)
 {
@@ -184,7 +184,7 @@ void sd_status_store(struct sd_store *s, struct sd_text *t)
 	struct sd_status_head h;
 	struct sd_origin *o;
 
-	mutex_lock(&s->snap_mutex); /* may be held while places are reaped, so first */
+	mutex_lock(&s->snap_mutex);
 	mutex_lock(&sd_registry);
 	sample_head(s, &h);
 	list_for_each_entry(o, &s->origins, link)

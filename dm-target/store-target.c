@@ -6,7 +6,7 @@
  */
 #include <linux/module.h>
 
-#include "snapdiff.h"
+#include "segment.h"
 
 static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 {
@@ -33,9 +33,9 @@ static int store_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 	INIT_LIST_HEAD(&st->link);
 	INIT_LIST_HEAD(&st->devs);
 	st->ti = ti;
-	noio = sd_registry_lock_noio();
+	noio = memalloc_noio_save(); /* protocol 19 */
 	r = sd_store_attach(st, &t, &why);
-	sd_registry_unlock_noio(noio);
+	memalloc_noio_restore(noio);
 	if (r) {
 		ti->error = (char *)why;
 		kfree(st);
@@ -77,10 +77,13 @@ static void store_resume(struct dm_target *ti)
 static int extend(struct sd_store_target *st, const struct sd_message *m, char *result,
 		  unsigned int maxlen, const char **why)
 {
-	unsigned int noio = sd_registry_lock_noio();
-	int r = sd_range_add(st, &m->range, why);
+	unsigned int noio = memalloc_noio_save(); /* protocol 19 */
+	int r;
 
-	sd_registry_unlock_noio(noio);
+	mutex_lock(&st->store->extend_mutex);
+	r = sd_range_add(st, &m->range, why);
+	mutex_unlock(&st->store->extend_mutex);
+	memalloc_noio_restore(noio);
 	if (r == 1)
 		scnprintf(result, maxlen, "already there");
 	return r;
@@ -116,7 +119,7 @@ static int set_option(struct sd_store *s, const struct sd_message *m)
 		break;
 	case SD_KEY_BUFFER:
 		s->buffer = m->value;
-		sd_release_waiters(s);
+		sd_waiters_feed(s);
 		break;
 	case SD_KEY_FULL:
 		s->policy.drop_all = m->value;

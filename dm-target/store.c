@@ -3,7 +3,7 @@
  * store.c - life of a store: from the first table that names it to the
  * destructor of the last, its events, and what policy decisions set going.
  */
-#include "snapdiff.h"
+#include "segment.h"
 
 /* ---- references -------------------------------------------------------- */
 
@@ -23,17 +23,18 @@ static void store_free(struct kref *ref)
 	struct sd_store *s = container_of(ref, struct sd_store, ref);
 	u32 i;
 
-	if (s->job_wq)
-		destroy_workqueue(s->job_wq);
-	if (s->image_wq)
-		destroy_workqueue(s->image_wq);
+	if (s->ask_wq)
+		destroy_workqueue(s->ask_wq);
 	if (s->write_wq)
 		destroy_workqueue(s->write_wq);
+	if (s->written_wq)
+		destroy_workqueue(s->written_wq);
 	if (s->admin_wq)
 		destroy_workqueue(s->admin_wq);
 	if (s->shrink_wq)
 		destroy_workqueue(s->shrink_wq);
 	bioset_exit(&s->bios);
+	bioset_exit(&s->image_bios);
 	sd_spare_exit(s);
 	sd_space_exit(&s->space);
 	for (i = 0; i < ARRAY_SIZE(s->devs); i++)
@@ -108,8 +109,13 @@ void sd_store_act(struct sd_store *s, unsigned int flags)
 		queue_work(s->admin_wq, &s->event_work);
 		sd_image_writers_wake(s); /* the level may be another now */
 	}
-	if (flags & SD_POLICY_RELEASE)
-		sd_release_waiters(s);
+	if (flags & SD_POLICY_RELEASE) {
+		/* without a place: the writers' chunks may be safe now */
+		if (s->space.free)
+			sd_waiters_feed(s);
+		else
+			sd_waiters_release(s);
+	}
 	if (flags & SD_POLICY_ARM) {
 		now = sd_now_ms();
 		mod_delayed_work(s->admin_wq, &s->hold_work,
@@ -139,16 +145,18 @@ void sd_store_space_changed(struct sd_store *s, bool extended)
 static int make_queues(struct sd_store *s)
 {
 	/*
-	 * Separate queues, each with its rescuer: releasing writers, image
-	 * reads that block, writing segments, administration and evacuation
-	 * must not wait for one another (protocol 15).
+	 * Separate queues, each with its rescuer: letting writers go, writing segments, what
+	 * follows when they are written, administration and evacuation must
+	 * not wait for one another, and nobody for them (protocol 15).
+	 * Origins and images have queues of their own.
 	 */
-	s->job_wq = alloc_workqueue("snapdiff-job", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
-	s->image_wq = alloc_workqueue("snapdiff-image", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	s->ask_wq = alloc_workqueue("snapdiff-ask", WQ_MEM_RECLAIM | WQ_UNBOUND | WQ_HIGHPRI, 0);
 	s->write_wq = alloc_workqueue("snapdiff-write", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
+	s->written_wq = alloc_workqueue("snapdiff-written", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->admin_wq = alloc_workqueue("snapdiff-admin", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	s->shrink_wq = alloc_workqueue("snapdiff-shrink", WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
-	return s->job_wq && s->image_wq && s->write_wq && s->admin_wq && s->shrink_wq ? 0 : -ENOMEM;
+	return s->ask_wq && s->write_wq && s->written_wq && s->admin_wq && s->shrink_wq ? 0 :
+											-ENOMEM;
 }
 
 static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
@@ -160,6 +168,7 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	s->chunk_shift = ilog2(chunk);
 	s->chunk_pages = chunk >> (PAGE_SHIFT - SECTOR_SHIFT);
 	mutex_init(&s->take_mutex);
+	mutex_init(&s->extend_mutex);
 	mutex_init(&s->snap_mutex);
 	mutex_init(&s->event_mutex);
 	INIT_LIST_HEAD(&s->instances);
@@ -171,6 +180,7 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	sd_policy_init(&s->policy);
 	INIT_LIST_HEAD(&s->segments);
 	INIT_LIST_HEAD(&s->held);
+	INIT_LIST_HEAD(&s->held_awake);
 	INIT_LIST_HEAD(&s->place_waiters);
 	INIT_LIST_HEAD(&s->buffer_waiters);
 	INIT_LIST_HEAD(&s->image_writers);
@@ -178,6 +188,7 @@ static void init_fields(struct sd_store *s, dev_t devt, u32 chunk)
 	INIT_DELAYED_WORK(&s->drop_work, sd_drop_work);
 	INIT_DELAYED_WORK(&s->hold_work, sd_hold_work);
 	INIT_DELAYED_WORK(&s->age_work, sd_segment_age);
+	INIT_DELAYED_WORK(&s->split_work, sd_split_work);
 	INIT_DELAYED_WORK(&s->stall_work, sd_stall_work);
 	INIT_DELAYED_WORK(&s->memory_work, sd_memory_work);
 	INIT_DELAYED_WORK(&s->image_work, sd_image_work);
@@ -196,7 +207,8 @@ static struct sd_store *store_create(dev_t devt, u32 chunk)
 	atomic_inc(&sd_store_count);
 	init_fields(s, devt, chunk);
 	if (make_queues(s) || sd_spare_init(s) ||
-	    bioset_init(&s->bios, 64, 0, BIOSET_NEED_BVECS)) {
+	    bioset_init(&s->bios, 16, 0, BIOSET_NEED_BVECS) ||
+	    bioset_init(&s->image_bios, 16, 0, BIOSET_NEED_BVECS)) {
 		store_free(&s->ref);
 		return NULL;
 	}
@@ -210,7 +222,7 @@ static void apply_options(struct sd_store *s, const struct sd_store_options *opt
 	s->buffer = opt->buffer;
 	s->stall_ms = opt->stall_ms;
 	sd_stall_changed(s);
-	sd_release_waiters(s); /* for a larger buffer */
+	sd_waiters_feed(s); /* for a larger buffer */
 	WRITE_ONCE(s->discard_copy, opt->discard_copy);
 	sd_store_act(s, sd_policy_set_hold(&s->policy, opt->hold_ms, sd_now_ms()));
 	sd_store_act(s, sd_policy_set_low_water(&s->policy, opt->low_water, s->space.free));
@@ -281,49 +293,82 @@ static int check_reload(struct sd_store_target *st, const struct sd_store_table 
 	return sd_ranges_hold(st, why);
 }
 
+/* The running store of a device, with a reference; NULL: none, or error. */
+static struct sd_store *find_running(dev_t devt, const char **why)
+{
+	struct sd_store *s;
+
+	mutex_lock(&sd_registry);
+	s = sd_store_of(devt);
+	if (s && s->dying) {
+		*why = "the store of this device is just ending: try again";
+		s = ERR_PTR(-EBUSY);
+	} else if (s) {
+		sd_store_get(s);
+	}
+	mutex_unlock(&sd_registry);
+	return s;
+}
+
+/* The table is listed from now on, and the store does not end without it. Under extend_mutex. */
+static int list_instance(struct sd_store_target *st, struct sd_store *s, bool fresh,
+			 const char **why)
+{
+	int r = 0;
+
+	mutex_lock(&sd_registry);
+	if (fresh && sd_is_range_device(s->devt)) {
+		*why = "the device is a range of a store";
+		r = -EBUSY;
+	} else if (s->dying) {
+		*why = "the store of this device is just ending: try again";
+		r = -EBUSY;
+	} else {
+		if (fresh)
+			list_add(&s->link, &sd_stores); /* so that its own ranges are compared */
+		list_add_tail(&st->link, &s->instances);
+		st->store = s;
+	}
+	mutex_unlock(&sd_registry);
+	return r;
+}
+
+/*
+ * Device-mapper makes one table of a device at a time, so no other constructor
+ * makes the same store; but another table of it may go at any moment.
+ */
 int sd_store_attach(struct sd_store_target *st, const struct sd_store_table *t, const char **why)
 {
 	dev_t devt = disk_devt(dm_disk(dm_table_get_md(st->ti->table)));
-	struct sd_store *s = sd_store_of(devt);
+	struct sd_store *s;
+	bool fresh;
 	int r;
 
 	st->opt = t->opt;
-	if (s) {
-		*why = "the store of this device is just ending: try again";
-		if (s->dying)
-			return -EBUSY;
-		sd_store_get(s);
-		st->store = s;
-		r = check_reload(st, t, why);
-		if (r)
-			goto undo;
-		list_add_tail(&st->link, &s->instances);
-		return 0;
+	s = find_running(devt, why);
+	if (IS_ERR(s))
+		return PTR_ERR(s);
+	fresh = !s;
+	if (fresh) {
+		*why = "the chunk size is smaller than a page of this machine";
+		if (t->opt.chunk < PAGE_SIZE >> SECTOR_SHIFT)
+			return -EINVAL;
+		*why = "no memory for the store";
+		s = store_create(devt, t->opt.chunk);
+		if (!s)
+			return -ENOMEM;
 	}
-	*why = "the device is a range of a store";
-	if (sd_is_range_device(devt))
-		return -EBUSY;
-	*why = "the chunk size is smaller than a page of this machine";
-	if (t->opt.chunk < PAGE_SIZE >> SECTOR_SHIFT)
-		return -EINVAL;
-	*why = "no memory for the store";
-	s = store_create(devt, t->opt.chunk);
-	if (!s)
-		return -ENOMEM;
-	st->store = s;
-	list_add(&s->link, &sd_stores); /* so that its own ranges are compared */
-	list_add_tail(&st->link, &s->instances);
-	r = fill_new(st, t, why);
-	if (!r) {
+	mutex_lock(&s->extend_mutex);
+	r = list_instance(st, s, fresh, why);
+	if (!r)
+		r = fresh ? fill_new(st, t, why) : check_reload(st, t, why);
+	mutex_unlock(&s->extend_mutex);
+	if (!r && fresh)
 		apply_options(s, &t->opt);
-		return 0;
-	}
-	list_del_init(&st->link);
-	list_del_init(&s->link);
-undo:
-	sd_ranges_release(st);
-	st->store = NULL;
-	sd_store_put(s);
+	if (r && st->store)
+		sd_store_detach(st); /* it may be the last one */
+	else if (r)
+		sd_store_put(s);
 	return r;
 }
 
@@ -364,7 +409,7 @@ static bool is_idle(struct sd_store *s)
 	 */
 	smp_mb();
 	read_seqlock_excl(&s->lock);
-	idle = list_empty(&s->segments) && !s->opening && sd_ranges_unread(s) &&
+	idle = list_empty(&s->segments) && !s->opening && !sd_waiters(s) && sd_ranges_unread(s) &&
 	       !atomic_read(&s->place_writes);
 	read_sequnlock_excl(&s->lock);
 	return idle;
@@ -391,17 +436,19 @@ static void store_end(struct sd_store *s)
 	while (!wait_event_timeout(s->idle, is_idle(s), HZ / 10)) {
 		write_seqlock(&s->lock);
 		sd_segment_seal_open(s);
-		sd_release_waiters(s);
+		sd_waiters_release(s);
 		write_sequnlock(&s->lock);
 	}
 	cancel_delayed_work_sync(&s->hold_work);
 	cancel_delayed_work_sync(&s->age_work);
+	cancel_delayed_work_sync(&s->split_work);
 	cancel_delayed_work_sync(&s->stall_work);
 	cancel_delayed_work_sync(&s->memory_work);
 	cancel_delayed_work_sync(&s->image_work);
 	cancel_delayed_work_sync(&s->drop_work);
 	cancel_work_sync(&s->event_work);
 	flush_workqueue(s->write_wq);
+	flush_workqueue(s->written_wq);
 	flush_workqueue(s->admin_wq);
 	sd_snapshots_forget(s);
 }
@@ -421,12 +468,14 @@ void sd_store_detach(struct sd_store_target *st)
 	bool last;
 
 	sd_store_postsuspend(st);
+	mutex_lock(&s->extend_mutex); /* an extend opens devices for all tables */
 	mutex_lock(&sd_registry);
 	list_del_init(&st->link);
 	last = list_empty(&s->instances);
 	if (last)
 		WRITE_ONCE(s->dying, true); /* nobody attaches any more */
 	mutex_unlock(&sd_registry);
+	mutex_unlock(&s->extend_mutex);
 	wait_event(s->idle, !READ_ONCE(st->releasing)); /* a range's device, through us */
 	if (last) {
 		store_end(s);

@@ -130,11 +130,11 @@ unsigned int sd_policy_held(struct sd_policy *p, u64 now)
 	return actions | settle(p);
 }
 
-unsigned int sd_policy_unheld(struct sd_policy *p, u64 oldest)
+unsigned int sd_policy_unheld(struct sd_policy *p, u32 count, u64 oldest)
 {
-	if (WARN_ON(!p->held))
+	if (WARN_ON(p->held < count))
 		return 0;
-	p->held--;
+	p->held -= count;
 	p->held_since = p->held ? oldest : 0;
 	return settle(p);
 }

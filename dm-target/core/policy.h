@@ -55,8 +55,12 @@ const char *sd_mode_name(enum sd_mode mode);
 unsigned int sd_policy_space(struct sd_policy *p, u64 free, bool extended);
 /* A writer found no free place and is about to wait; it must wait even if DROP is returned. */
 unsigned int sd_policy_held(struct sd_policy *p, u64 now);
-/* A held writer goes on or is given back. @oldest: since when the oldest left waits (if any). */
-unsigned int sd_policy_unheld(struct sd_policy *p, u64 oldest);
+/*
+ * So many held writers go on or are given back, at once: one by one the last of
+ * them would look unserved for a moment, and cost a snapshot.  @oldest: since
+ * when the oldest left waits (if any).
+ */
+unsigned int sd_policy_unheld(struct sd_policy *p, u32 count, u64 oldest);
 /* The hold timer fired, or may have. */
 unsigned int sd_policy_timer(struct sd_policy *p, u64 now);
 /*

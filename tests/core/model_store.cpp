@@ -124,7 +124,7 @@ ModelStore::SegmentRef ModelStore::take(u32 want, const std::function<bool()> &n
 		alarm_.sleep(
 			lock, released_, [&] { return releases_ != before; },
 			"a held writer that nobody releases");
-		act(sd_policy_unheld(&policy_, now()));
+		act(sd_policy_unheld(&policy_, 1, now()));
 		waited = true;
 		if (alarm_.raised())
 			return nullptr;

@@ -55,7 +55,7 @@ TEST(Policy, HoldsThenDropsUntilAPlaceIsFree)
 	EXPECT_EQ(sd_policy_space(&p, 0, false), DROP) << "but the next shortage may drop again";
 	EXPECT_EQ(sd_policy_dropped(&p, 8, false), EVENT | RELEASE);
 	EXPECT_EQ(p.mode, SD_MODE_ACTIVE);
-	sd_policy_unheld(&p, 400);
+	sd_policy_unheld(&p, 1, 400);
 	EXPECT_EQ(p.held_since, 400u);
 	EXPECT_EQ(sd_policy_space(&p, 0, false), EVENT | DROP) << "the hold is spent";
 	EXPECT_EQ(p.held_total, 3u);
@@ -68,7 +68,7 @@ TEST(Policy, AsksForNoDropWhereNothingIsLeftToBeDropped)
 	sd_policy_space(&p, 0, false);
 	EXPECT_EQ(sd_policy_held(&p, 1), EVENT | DROP);
 	EXPECT_EQ(sd_policy_dropped(&p, 0, true), RELEASE) << "all chunks are safe now";
-	EXPECT_EQ(sd_policy_unheld(&p, 0), 0u);
+	EXPECT_EQ(sd_policy_unheld(&p, 1, 0), 0u);
 	EXPECT_EQ(sd_policy_held(&p, 9), DROP) << "a snapshot was taken since";
 }
 
@@ -83,7 +83,7 @@ TEST(Policy, AnExtendReleasesAtOnceAndArmsTheHoldAgain)
 	EXPECT_EQ(p.mode, SD_MODE_ACTIVE);
 	EXPECT_TRUE(p.low);
 	EXPECT_EQ(sd_policy_dropped(&p, 50, false), RELEASE);
-	sd_policy_unheld(&p, 0);
+	sd_policy_unheld(&p, 1, 0);
 	sd_policy_space(&p, 0, false);
 	EXPECT_EQ(sd_policy_held(&p, 5000), EVENT | ARM);
 	EXPECT_EQ(p.hold_end, 6000u);
@@ -95,11 +95,11 @@ TEST(Policy, WritersThatComeAndGoShareOneHold)
 
 	sd_policy_space(&p, 0, false);
 	sd_policy_held(&p, 0);
-	sd_policy_unheld(&p, 0);
+	sd_policy_unheld(&p, 1, 0);
 	EXPECT_EQ(p.mode, SD_MODE_ACTIVE);
 	EXPECT_EQ(sd_policy_held(&p, 600), EVENT | ARM);
 	EXPECT_EQ(p.hold_end, 1000u);
-	sd_policy_unheld(&p, 0);
+	sd_policy_unheld(&p, 1, 0);
 	EXPECT_EQ(sd_policy_held(&p, 1200), EVENT | DROP) << "its time ran out meanwhile";
 }
 
@@ -109,7 +109,7 @@ TEST(Policy, AHoldThatNobodyWaitsForIsSpentWithoutADrop)
 
 	sd_policy_space(&p, 0, false);
 	sd_policy_held(&p, 0);
-	sd_policy_unheld(&p, 0);
+	sd_policy_unheld(&p, 1, 0);
 	EXPECT_EQ(sd_policy_timer(&p, 1000), EVENT);
 	EXPECT_EQ(p.mode, SD_MODE_FULL);
 	EXPECT_EQ(sd_policy_held(&p, 1001), DROP);
@@ -122,7 +122,7 @@ TEST(Policy, FreeSpaceAboveTheMarkEndsTheShortage)
 	sd_policy_space(&p, 0, false);
 	sd_policy_held(&p, 0);
 	sd_policy_timer(&p, 1000);
-	sd_policy_unheld(&p, 0);
+	sd_policy_unheld(&p, 1, 0);
 	sd_policy_dropped(&p, 60, false);
 	EXPECT_TRUE(p.hold_spent) << "still at or below the mark";
 	sd_policy_space(&p, 101, false);
@@ -146,7 +146,7 @@ TEST(Policy, WritersLeftWithoutAPlaceAfterAnExtendGetAHoldOfTheirOwn)
 	sd_policy_held(&p, 0);
 	sd_policy_held(&p, 0);
 	EXPECT_EQ(sd_policy_space(&p, 8, true), EVENT | RELEASE);
-	sd_policy_unheld(&p, 0);
+	sd_policy_unheld(&p, 1, 0);
 	EXPECT_EQ(sd_policy_space(&p, 0, false), EVENT | ARM) << "the second waits on";
 	EXPECT_EQ(p.hold_end, 0u) << "the timer comes at once and begins the clock";
 	EXPECT_EQ(sd_policy_timer(&p, 300), ARM);

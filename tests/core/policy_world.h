@@ -41,7 +41,7 @@ public:
 			break;
 		case 3:
 			if (p_.held) {
-				act(sd_policy_unheld(&p_, now_), false);
+				act(sd_policy_unheld(&p_, 1, now_), false);
 				shortageMayEnd(false);
 			}
 			break;
@@ -84,7 +84,7 @@ private:
 		act(actions & ~RELEASE, false);
 		// without snapshots all chunks are safe: the released go on
 		while (nothingLeft && p_.held)
-			act(sd_policy_unheld(&p_, now_), false);
+			act(sd_policy_unheld(&p_, 1, now_), false);
 		shortageMayEnd(false);
 	}
 

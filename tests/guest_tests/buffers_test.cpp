@@ -188,6 +188,45 @@ StoreStatus settledBuffers(const Store &store, uint64_t atMost)
 
 } // namespace
 
+// What a writeback after a take brings: first writes far beyond what the buffer holds, all at once.
+TEST(Fairness, TensOfThousandsOfFirstWritesWaitInLineAndAllEnd)
+{
+	constexpr uint64_t chunk = 8;
+	constexpr unsigned writes = 20000;
+	const Disk below(0, writes * chunk);
+	const Disk range(1, 2 * writes * chunk);
+	Store store({.chunk = chunk, .buffer = 2 * smallest}, {rangeWords(range)});
+	Origin origin(store, "a", below);
+	Volume data(origin.path(), writes * chunk, 1);
+	store.take("s");
+	data.fork("s");
+	// In an order that is none of the disk's.
+	std::vector<unsigned> order(writes);
+	for (unsigned i = 0; i < writes; ++i)
+		order[i] = (i * 7919U) % writes;
+	const auto begun = std::chrono::steady_clock::now();
+	AsyncIo io(writes);
+	const BlockDevice device(origin.path());
+	for (const unsigned at : order)
+		io.write(device.fd(), at * chunk, data.change(at * chunk, chunk), chunk, at);
+	io.submit();
+	unsigned ended = 0;
+	while (ended < writes)
+		for (const IoDone &one : io.wait()) {
+			EXPECT_EQ(one.error, 0) << "write to chunk " << one.cookie;
+			++ended;
+		}
+	const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+	std::cout << writes << " first writes at once: " << took.count() << " s" << std::endl;
+	const StoreStatus now = store.checked();
+	EXPECT_TRUE(now.snapshot("s").live());
+	EXPECT_EQ(now.summary.heldTotal, 0u) << "there was always a place";
+	EXPECT_EQ(now.origin("a").copiedChunks, writes);
+	const Image image(store, "s", origin);
+	EXPECT_TRUE(deviceHolds(image.path(), data.at("s")));
+	EXPECT_TRUE(data.isIntact());
+}
+
 TEST(MemoryUsed, IsInTheStatusAndComesBack)
 {
 	constexpr uint64_t sectors = 65536;

@@ -262,6 +262,30 @@ TEST(Full, DropOldestCostsOnlyTheOldestThatFreesAPlace)
 	rig.expectData();
 }
 
+// All of them find a place among those that the oldest frees.
+TEST(Full, DropOldestForManyWritersAtOnceCostsOnlyOne)
+{
+	ExpectKernelLog dropped(invalidSnapshot, Appearance::Must);
+	Rig rig(held(300));
+	rig.take("s1");
+	ASSERT_EQ(rig.dataA.write(0, 1024), 0);
+	rig.take("s2");
+	ASSERT_EQ(rig.dataA.write(1024, 512), 0);
+	rig.take("s3");
+	ASSERT_EQ(rig.dataB.write(0, 512), 0);
+	ASSERT_TRUE(rig.store.waitUntilWritten());
+	std::vector<std::future<int>> writers;
+	for (uint64_t i = 0; i < 32; ++i)
+		writers.push_back(rig.dataA.start(4096 + 16 * i, 8));
+	for (auto &writer : writers)
+		EXPECT_EQ(writer.get(), 0);
+	EXPECT_THAT(states(rig.store),
+		    ElementsAre("s1 invalid overflow", "s2 live -", "s3 live -"));
+	rig.expectImages("s2");
+	rig.expectImages("s3");
+	rig.expectData();
+}
+
 TEST(Full, SnapshotThatOwnsNothingIsDroppedTogetherWithTheNext)
 {
 	ExpectKernelLog dropped(invalidSnapshot, Appearance::Must);

@@ -3,6 +3,10 @@
 
 #include "support/scsi_disk.h"
 
+#include "harness/patience.h"
+
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -25,14 +29,32 @@ void put(const std::string &path, const std::string &text)
 		throw std::runtime_error("cannot write to " + path);
 }
 
-// The folder of the only disk that the simulation has; empty if there is none (yet).
+// A kernel that has the simulation built in cannot unload it, but can add hosts and remove them.
+bool isBuiltIn()
+{
+	std::ifstream modules("/proc/modules");
+	std::string line;
+	while (std::getline(modules, line))
+		if (line.rfind("scsi_debug ", 0) == 0)
+			return false;
+	return std::filesystem::exists(driver);
+}
+
+// The folder of the newest host's disk; empty if there is none (yet).
 std::filesystem::path findBlockDevice()
 {
 	namespace fs = std::filesystem;
 	std::error_code none;
+	int newest = -1;
+	for (const auto &entry : fs::directory_iterator(driver, none)) {
+		int number = 0;
+		if (sscanf(entry.path().filename().c_str(), "adapter%d", &number) == 1)
+			newest = std::max(newest, number);
+	}
+	const std::string host = "/adapter" + std::to_string(newest) + "/";
 	for (const auto &entry : fs::directory_iterator("/sys/block", none)) {
 		const fs::path real = fs::canonical(entry.path(), none);
-		if (real.string().find("/adapter0/") != std::string::npos)
+		if (real.string().find(host) != std::string::npos)
 			return real;
 	}
 	return {};
@@ -42,19 +64,21 @@ std::filesystem::path findBlockDevice()
 
 bool ScsiDisk::available()
 {
-	return system("modprobe -n -q scsi_debug && modprobe -q sd_mod") == 0;
+	return isBuiltIn() || system("modprobe -n -q scsi_debug && modprobe -q sd_mod") == 0;
 }
 
-ScsiDisk::ScsiDisk(unsigned mebibytes)
+ScsiDisk::ScsiDisk(unsigned mebibytes) : builtIn_(isBuiltIn())
 {
 	const std::string command = "modprobe sd_mod && modprobe scsi_debug delay=0 dev_size_mb=" +
 				    std::to_string(mebibytes);
-	if (system(command.c_str()))
+	if (builtIn_)
+		put(std::string(driver) + "/add_host", "1");
+	else if (system(command.c_str()))
 		throw std::runtime_error(command);
 	std::filesystem::path found;
-	for (int waited = 0; waited < 10000; waited += 10) {
+	uint64_t sectors = 0;
+	for (int waited = 0; waited < 10000 * patience(); waited += 10) {
 		found = findBlockDevice();
-		uint64_t sectors = 0;
 		if (!found.empty() && std::ifstream(found / "size") >> sectors && sectors &&
 		    std::filesystem::exists("/dev/" + found.filename().string()))
 			break;
@@ -62,6 +86,8 @@ ScsiDisk::ScsiDisk(unsigned mebibytes)
 	}
 	if (found.empty())
 		throw std::runtime_error(std::string("no disk appears below ") + driver);
+	if (sectors != uint64_t{mebibytes} * 2048)
+		throw std::runtime_error("the simulated disk has another size");
 	path_ = "/dev/" + found.filename().string();
 	device_ = (found / "device").string();
 	std::ifstream(found / "dev") >> number_;
@@ -70,7 +96,11 @@ ScsiDisk::ScsiDisk(unsigned mebibytes)
 // Whoever had it open must be gone.
 ScsiDisk::~ScsiDisk()
 {
-	for (int tries = 0; tries < 100; ++tries) {
+	if (builtIn_) {
+		put(std::string(driver) + "/add_host", "-1");
+		return;
+	}
+	for (int tries = 0; tries < 100 * patience(); ++tries) {
 		if (system("rmmod scsi_debug 2>/dev/null") == 0)
 			return;
 		usleep(50000);

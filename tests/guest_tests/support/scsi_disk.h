@@ -28,6 +28,7 @@ public:
 	void protectFromWriting(bool protect);
 
 private:
+	bool builtIn_;
 	std::string path_;
 	std::string number_;
 	std::string device_; // its folder in /sys

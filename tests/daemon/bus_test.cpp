@@ -253,6 +253,55 @@ TEST_F(OnTheBus, ALostBusIsAProblemAndNotTheEnd)
 	bus->signal(events.add({0, 5, model::Severity::Notice, "daemon", "", "nobody hears"}));
 }
 
+// However many messages came before the end: what to poll may be asked when the last one that a
+// round takes was the end itself.
+TEST_F(OnTheBus, ALossBehindAnyNumberOfMessagesEndsNothing)
+{
+	const sdbus::ObjectPath path = "/org/test";
+	for (int messages = 0; messages < 40; messages++) {
+		PrivateBus doomed;
+		ToldNotices doomedTold;
+		Bus other(doomed.address, {doomedTold, events, extensions, requests.requests});
+		other.publish(makePicture());
+		const auto serve = [&] {
+			const Bus::Poll want = other.poll();
+			pollfd wait = {want.fd, want.events, 0};
+			::poll(&wait, 1, 1);
+			other.process(monotonicNs());
+		};
+		auto sender = sdbus::createSessionBusConnectionWithAddress(doomed.address);
+		auto proxy = sdbus::createProxy(*sender, "org.freedesktop.DBus",
+						"/org/freedesktop/DBus");
+		bool has = false;
+		while (!has) {
+			serve();
+			proxy->callMethod("NameHasOwner")
+				.onInterface("org.freedesktop.DBus")
+				.withArguments(std::string(busName))
+				.storeResultsTo(has);
+		}
+		for (int i = 0; i < 20; i++)
+			serve(); // the name's own messages
+		auto object = sdbus::createObject(*sender, path);
+		for (int i = 0; i < messages; i++) {
+			auto signal = object->createSignal("org.test", "Noise");
+			signal.setDestination(busName);
+			object->emitSignal(signal);
+		}
+		// The bus has handed them on when it has answered something after them.
+		proxy->callMethod("NameHasOwner")
+			.onInterface("org.freedesktop.DBus")
+			.withArguments(std::string(busName))
+			.storeResultsTo(has);
+		sender.reset();
+		doomed.stop();
+		for (int i = 0; i < 100 && other.connected(); i++)
+			EXPECT_NO_THROW(serve()) << messages << " messages";
+		EXPECT_FALSE(other.connected());
+		EXPECT_TRUE(doomedTold.problems.contains("D-Bus"));
+	}
+}
+
 TEST_F(OnTheBus, ASecondOwnerIsRefused)
 {
 	ToldNotices otherTold;

@@ -12,6 +12,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 namespace snapdiff::daemon {
 namespace {
 
@@ -79,6 +82,39 @@ TEST(ConfigurationFiles, DropInsAreReadInTheOrderOfTheirNamesAndTheLaterWinsPerK
 	EXPECT_EQ(config->maxSizeOf("a"), 2097152U);
 	EXPECT_EQ(files, (std::vector<std::string>{folder.main(), folder.dropIn("10-a.toml"),
 						   folder.dropIn("20-b.toml")}));
+}
+
+constexpr time_t longAgo = 946684800;
+
+void setRead(const std::string &path)
+{
+	const timespec times[] = {{longAgo, 0}, {0, UTIME_NOW}};
+	ASSERT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+}
+
+time_t lastRead(const std::string &path)
+{
+	struct stat about = {};
+	EXPECT_EQ(stat(path.c_str(), &about), 0);
+	return about.st_atime;
+}
+
+// The note of a read may have to wait for a disk whose writers are held: then nobody would extend.
+TEST(ConfigurationFiles, ReadingThemIsNotNoted)
+{
+	const Folder folder;
+	const std::string drops = folder.main() + ".d", control = folder.dropIn("control");
+	Folder::write(folder.main(), "");
+	Folder::write(folder.dropIn("10.toml"), "");
+	Folder::write(control, "x");
+	for (const std::string &path : {folder.main(), drops, folder.dropIn("10.toml"), control})
+		setRead(path);
+	std::ifstream(control).get();
+	if (lastRead(control) == longAgo)
+		GTEST_SKIP() << "the file system below /tmp notes no reads";
+	EXPECT_TRUE(readConfig(folder.main(), true));
+	for (const std::string &path : {folder.main(), drops, folder.dropIn("10.toml")})
+		EXPECT_EQ(lastRead(path), longAgo) << path;
 }
 
 TEST(ConfigurationFiles, DropInsCountWithoutAMainFile)

@@ -234,6 +234,7 @@ void sd_stall_work(struct work_struct *work)
 	struct sd_store *s = container_of(work, struct sd_store, stall_work.work);
 	struct sd_origin *waiting[STALLED_MAX];
 	unsigned long limit, since, begun;
+	enum sd_cause cause = SD_CAUSE_STALL;
 	bool stalled = false;
 	u32 i, n = 0;
 
@@ -249,17 +250,20 @@ void sd_stall_work(struct work_struct *work)
 			sd_store_run_by(s, &s->stall_work, begun + limit + 1);
 	}
 	if (stalled) {
+		if (!sd_segment_over_limit(s))
+			cause = SD_CAUSE_NO_MEMORY; /* a buffer was allowed */
 		s->buffer_freed = jiffies; /* whoever waits on has a whole limit again */
-		n = sd_starved_origins(s, waiting, STALLED_MAX);
+		n = sd_starved_origins(s, since, waiting, STALLED_MAX);
 		sd_store_act(s, sd_policy_note(&s->policy) |
 					sd_policy_space(&s->policy, s->space.free, false));
 	}
 	write_sequnlock(&s->lock);
 	if (stalled)
-		DMWARN("no buffer came free for %u ms: dropping snapshots so that writers go on",
+		DMWARN("%s for %u ms: dropping snapshots so that writers go on",
+		       cause == SD_CAUSE_STALL ? "no buffer came free" : "no memory for a buffer",
 		       jiffies_to_msecs(limit));
 	for (i = 0; i < n; i++) {
-		sd_origin_invalidate(waiting[i], SD_CAUSE_STALL);
+		sd_origin_invalidate(waiting[i], cause);
 		sd_origin_put(waiting[i]);
 	}
 }

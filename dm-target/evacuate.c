@@ -293,6 +293,7 @@ static void moved(struct sd_store *s)
 {
 	s->moving = 0;
 	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+	sd_image_writers_wake(s); /* one of them may find a place */
 	if (s->drop_waits || s->policy.dropping)
 		mod_delayed_work(s->admin_wq, &s->drop_work, 0);
 }

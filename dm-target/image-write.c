@@ -175,6 +175,7 @@ struct piece {
 	sector_t sector;	/* of the image: where the write's data begins */
 	u32 sectors;		/* of the write's data */
 	bool bad;		/* the overlay's chunk has lost its data */
+	struct sd_origin *reader; /* what is around the data is read; else NULL */
 	struct sd_taken taken;
 };
 
@@ -222,7 +223,7 @@ static enum step take(struct sd_write *w, struct piece *p)
 	if (!reserve(ov, p))
 		return wait_for_memory(w);
 	write_seqlock(&s->lock);
-	got = sd_segment_take_late(s, p->count, waited_long(w), &p->taken);
+	got = sd_segment_take_late(s, p->count, waited_long(w), p->reader, &p->taken);
 	if (got != SD_TAKE_OK) {
 		step = wait_in_line(w, got == SD_TAKE_WAIT_PLACE, &status);
 		p->taken.got = 0;
@@ -244,7 +245,7 @@ static enum step take(struct sd_write *w, struct piece *p)
 static void discard(struct sd_write *w, const struct piece *p)
 {
 	unreserve(w->read.image->overlay, p, p->first, p->count);
-	sd_segment_discard(p->taken.seg, p->taken.part, p->count, NULL);
+	sd_segment_discard(p->taken.seg, p->taken.part, p->count, p->reader);
 }
 
 /*
@@ -332,6 +333,8 @@ static bool publish(struct sd_write *w, const struct piece *p)
 		part->zero = !ok;
 	}
 	sd_segment_filled(seg, p->count);
+	if (p->reader)
+		sd_waiters_read(p->reader, p->count);
 	write_sequnlock(&s->lock);
 	sd_map_mark_safe(ov->map, p->first, p->count);
 	spin_unlock(&ov->map_lock);
@@ -379,6 +382,7 @@ static enum step add(struct sd_write *w, struct piece *p, u32 run)
 
 	if (p->bad && !whole)
 		return end(w, BLK_STS_IOERR); /* what is around it is lost */
+	p->reader = whole ? NULL : w->read.image->origin;
 	step = take(w, p);
 	if (step != STEP_ON || !p->taken.got)
 		return step;

@@ -78,6 +78,9 @@ static void set_window(struct sd_job *job)
 	sector_t end = job->end;
 
 	job->singly = false;
+	/* each window has its own hold and stall limit */
+	job->held_since = 0;
+	job->starved_since = 0;
 	if (job->windowed)
 		end = min_t(sector_t, end,
 			    (job->cursor / SD_PIECE_SECTORS + 1) * SD_PIECE_SECTORS);
@@ -93,8 +96,6 @@ void sd_job_start(struct sd_job *job)
 	job->held = false;
 	job->woken = false;
 	job->in_front = false;
-	job->held_since = 0;
-	job->starved_since = 0;
 	job->seg = NULL;
 	job->reserved = 0;
 	job->cell.in = false;

@@ -5,11 +5,12 @@
  *
  * Otherwise an origin on a device that hangs would pin, with one chunk each, one
  * buffer after the other, and the writers of all other origins would find none.
- * A second after it was sealed, the parts that are ready leave the segment: each
- * run of neighbours becomes a segment of its own, with their places and pages,
- * and is written like any other.  What stays is what is being read.
+ * A second after it was sealed it is *slow*: pages that were never given out go,
+ * and the parts that are ready leave it: each run of neighbours becomes a segment
+ * of its own, with their places and pages, and is written like any other.  What
+ * stays is what is being read.
  *
- * Everything happens in one go under store->lock, under which buffers are looked
+ * A run leaves in one go under store->lock, under which buffers are looked
  * up, so nobody finds a part in both segments or in none.  It is put off if
  *
  *  - an image read has a reference: it reads the pages by way of the segment;
@@ -51,11 +52,11 @@ static bool may_split(const struct sd_store *s, const struct sd_segment *seg)
 	for (i = 0; i < seg->used; i++)
 		filling += seg->parts[i].state == SD_PART_FILLING;
 	/* the list's reference, and ours */
-	return seg->filling && seg->filling == filling && !seg->writing && seg != s->spare &&
+	return seg->slow && seg->filling && seg->filling == filling && !seg->writing &&
 	       kref_read(&seg->ref) == 2;
 }
 
-/* Pages for which there never was a job. */
+/* Pages for which there never was a job, and which nobody can find. */
 static void drop_unused(struct sd_store *s, struct sd_segment *seg)
 {
 	u32 i, from = seg->used * s->chunk_pages, to = seg->parts_max * s->chunk_pages;
@@ -82,11 +83,8 @@ static void move_to(struct sd_segment *to, struct sd_segment *seg, u32 first, u3
 		to->pages[i] = from[i];
 		from[i] = NULL;
 	}
-	if (seg->split)
-		seg->store->remainders -= (u64)n << seg->store->chunk_shift;
+	seg->store->remainders -= (u64)n << seg->store->chunk_shift;
 	seg->split += n;
-	if (seg->split == n)
-		seg->store->remainders += sd_segment_sectors(seg);
 	to->opened = seg->opened;
 	to->used = n;
 	to->sealed = true;
@@ -122,7 +120,6 @@ static bool split_run(struct sd_segment *seg)
 		now = may_split(s, seg) ? ready_run(seg, &now_first) : 0;
 		done = now && now_first <= first && now_first + now >= first + n;
 		if (done) {
-			drop_unused(s, seg);
 			move_to(to, seg, first, n);
 			sd_waiters_feed(s);
 		}
@@ -133,6 +130,21 @@ static bool split_run(struct sd_segment *seg)
 		kvfree(to);
 	}
 	return done;
+}
+
+static void make_slow(struct sd_segment *seg)
+{
+	struct sd_store *s = seg->store;
+
+	write_seqlock(&s->lock);
+	if (!seg->slow && seg->filling && !seg->writing && seg != s->spare) {
+		drop_unused(s, seg);
+		seg->slow = true;
+		s->remainders += sd_segment_sectors(seg);
+		sd_image_writers_wake(s);
+		sd_waiters_feed(s);
+	}
+	write_sequnlock(&s->lock);
 }
 
 /* ---- which segments ---------------------------------------------------- */
@@ -179,6 +191,7 @@ void sd_split_work(struct work_struct *work)
 		write_sequnlock(&s->lock);
 		if (!seg)
 			break;
+		make_slow(seg);
 		while (split_run(seg))
 			;
 		sd_segment_put(seg);

@@ -21,7 +21,7 @@ static void finish(struct sd_segment *seg)
 		if (seg->parts[i].state == SD_PART_DEAD)
 			sd_space_give(&s->space, seg->run.slot, seg->run.index + i, 1);
 	s->buffered -= sd_segment_sectors(seg);
-	if (seg->split)
+	if (seg->slow)
 		s->remainders -= sd_segment_sectors(seg);
 	s->buffer_freed = jiffies;
 	sd_memory_back(s);

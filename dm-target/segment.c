@@ -200,8 +200,7 @@ void sd_segment_age(struct work_struct *work)
 }
 
 /*
- * What slow reads left behind of segments that were split does not count, up to
- * one piece: else one chunk of a disk that hangs would cost the others a piece,
+ * What slow reads keep does not count, up to one piece: else one chunk of a disk that hangs would cost the others a piece,
  * which may be all there is.
  */
 bool sd_segment_over_limit(const struct sd_store *s)
@@ -292,7 +291,8 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	woken = sd_waiter_asks(s, job);
 	want = min(want, sd_share_left(o));
 	/* in a dying store all snapshots end, and no segment may come into being */
-	if (!want || READ_ONCE(s->dying) || (!woken && sd_waiters(s) && sd_parts_ready(s)))
+	if (!want || READ_ONCE(s->dying) ||
+	    (!woken && sd_parts_ready(s) && sd_waiters_may_go(s)))
 		result = SD_TAKE_WAIT_BUFFER;
 	while (!s->open && result == SD_TAKE_OK)
 		result = open_segment(s, want);
@@ -314,13 +314,16 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 }
 
 /* The origins come first: their writers in line, and the free space at low water. */
-enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited, struct sd_taken *t)
+enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited,
+				  struct sd_origin *reader, struct sd_taken *t)
 {
 	enum sd_take result = SD_TAKE_OK;
 
 	t->got = 0;
-	if (READ_ONCE(s->dying))
-		return SD_TAKE_WAIT_BUFFER; /* its snapshot ends */
+	if (reader)
+		want = min(want, sd_share_left(reader));
+	if (!want || READ_ONCE(s->dying)) /* its snapshot ends */
+		return SD_TAKE_WAIT_BUFFER;
 	do {
 		if (s->policy.low || (!s->open && !s->space.free) ||
 		    !list_empty(&s->place_waiters))
@@ -330,8 +333,11 @@ enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited, str
 		if (!s->open)
 			result = open_segment(s, want);
 	} while (!s->open && result == SD_TAKE_OK);
-	if (result == SD_TAKE_OK)
+	if (result == SD_TAKE_OK) {
 		take_parts(s, want, t);
+		if (reader)
+			reader->reading += t->got;
+	}
 	if (sd_waiters(s))
 		sd_waiters_feed(s);
 	return result;
@@ -386,6 +392,7 @@ void sd_segment_free_places(struct sd_store *s, const sd_place_t *places, u32 n)
 				      sd_place_index(places[i]), 1);
 	}
 	sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+	sd_image_writers_wake(s); /* one of them may find a place */
 	write_sequnlock(&s->lock);
 }
 

@@ -54,6 +54,7 @@ struct sd_segment {
 	unsigned long failing;	/* jiffies of the failed write; 0: none */
 	unsigned long sealed_at; /* jiffies; valid if sealed */
 	unsigned long split_tried; /* jiffies; 0: never */
+	bool slow;		/* what is left of it counts in store->remainders */
 	u32 split;		/* parts that were split off */
 	u32 moved;		/* after a failed write: parts that went elsewhere */
 	blk_status_t status;
@@ -79,13 +80,15 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want);
 /*
  * The same for a write to an image, which comes behind the writers of origins in
  * line, unless it has @waited for long, and at low water gets nothing.  Under store->lock, which is let go for a
- * moment; who gets nothing stands in line by itself.
+ * moment; who gets nothing stands in line by itself.  @reader: the origin, if the
+ * parts are read into, see sd_waiters_read(); else NULL.
  */
 struct sd_taken {
 	struct sd_segment *seg;
 	u32 part, got;
 };
-enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited, struct sd_taken *t);
+enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited,
+				  struct sd_origin *reader, struct sd_taken *t);
 /* No further segment may be opened before a buffer comes free. Under store->lock. */
 bool sd_segment_over_limit(const struct sd_store *s);
 /*
@@ -180,7 +183,7 @@ void sd_wait_in_line(struct sd_job *job, bool for_place);
 u32 sd_share_left(const struct sd_origin *o);
 /* So many of them are read, or given up. */
 void sd_waiters_read(struct sd_origin *o, u32 parts);
-/* Does somebody wait for a buffer whose origin may have one? */
+/* Does anybody stand in line who would get a part if there was one? */
 bool sd_waiters_may_go(const struct sd_store *s);
 /*
  * The places for this many parts were taken, pages are still to come.  Whoever
@@ -200,8 +203,8 @@ void sd_wait_for_memory(struct sd_job *job);
 void sd_memory_work(struct work_struct *work);
 /* Since when somebody has waited for a buffer and none came free. */
 unsigned long sd_starved_since(const struct sd_store *s);
-/* Origins whose writers wait for a buffer, with references, at most @max. */
-u32 sd_starved_origins(struct sd_store *s, struct sd_origin **list, u32 max);
+/* Origins whose writers have waited for a buffer since @since, with references, at most @max. */
+u32 sd_starved_origins(struct sd_store *s, unsigned long since, struct sd_origin **list, u32 max);
 u64 sd_now_ms(void); /* any context */
 
 #endif /* SD_SEGMENT_H */

@@ -209,7 +209,7 @@ struct sd_store {
 	struct sd_segment *open;
 	bool opening;			/* somebody allocates the next one */
 	u64 buffered;			/* sectors of pages in segments */
-	u64 remainders;			/* of them: in segments that were split */
+	u64 remainders;			/* of them: in segments whose reads are slow */
 	struct list_head held;		/* struct sd_job.held_link: counted as held, in line */
 	struct list_head held_awake;	/* the same, woken */
 	struct list_head place_waiters;	/* struct sd_stand.turn: lines for a free place */
@@ -427,6 +427,7 @@ struct sd_origin {
 	/* under store->lock */
 	struct sd_stand for_place, for_buffer;
 	u32 reading;			/* parts into which its copies read */
+	u64 awake;			/* parts wanted by those who were woken */
 };
 
 struct sd_origin_target {

@@ -81,17 +81,6 @@ static struct sd_job *first_in(struct list_head *line)
 	return take_out(line, list_first_entry(line, struct sd_stand, turn));
 }
 
-/* Whose turn it is, taken out of the line; NULL: nobody may go. */
-static struct sd_job *next_of(struct list_head *line)
-{
-	struct sd_stand *stand;
-
-	list_for_each_entry(stand, line, turn)
-		if (sd_share_left(first_of(stand)->origin))
-			return take_out(line, stand);
-	return NULL;
-}
-
 u32 sd_share_left(const struct sd_origin *o)
 {
 	const struct sd_store *s = o->store;
@@ -100,21 +89,53 @@ u32 sd_share_left(const struct sd_origin *o)
 	return share > o->reading ? share - o->reading : 0;
 }
 
+/* Its disk has all that it may have: it is passed over. */
+static bool has_its_share(const struct sd_stand *stand)
+{
+	return !sd_share_left(first_of(stand)->origin);
+}
+
+/* Those of its origin who are awake have not asked yet: they come first. */
+static bool may_go(const struct sd_stand *stand)
+{
+	const struct sd_origin *o = first_of(stand)->origin;
+
+	return sd_share_left(o) > o->awake;
+}
+
+/* Whose turn it is; NULL: nobody may go. */
+static struct sd_stand *next_stand(const struct list_head *line)
+{
+	struct sd_stand *stand;
+
+	list_for_each_entry(stand, line, turn)
+		if (may_go(stand))
+			return stand;
+	return NULL;
+}
+
+/* The same, taken out of the line. */
+static struct sd_job *next_of(struct list_head *line)
+{
+	struct sd_stand *stand = next_stand(line);
+
+	return stand ? take_out(line, stand) : NULL;
+}
+
 bool sd_waiters_may_go(const struct sd_store *s)
 {
-	const struct sd_stand *stand;
-
-	list_for_each_entry(stand, &s->buffer_waiters, turn)
-		if (sd_share_left(first_of(stand)->origin))
-			return true;
-	return false;
+	return next_stand(&s->place_waiters) || next_stand(&s->buffer_waiters);
 }
 
 void sd_waiters_read(struct sd_origin *o, u32 parts)
 {
+	bool had_its_share = !sd_share_left(o);
+
 	o->reading -= parts;
 	if (sd_waiters(o->store))
 		sd_waiters_feed(o->store);
+	if (had_its_share)
+		sd_image_writers_wake(o->store);
 }
 
 bool sd_waiters(const struct sd_store *s)
@@ -132,6 +153,7 @@ static void wake(struct sd_store *s, struct sd_job *job, bool in_front)
 	job->woken = true;
 	job->in_front = in_front;
 	s->awake += job->run;
+	job->origin->awake += job->run;
 	if (job->held)
 		list_move_tail(&job->held_link, &s->held_awake);
 }
@@ -149,8 +171,10 @@ bool sd_waiter_asks(struct sd_store *s, struct sd_job *job)
 {
 	bool woken = job->woken;
 
-	if (woken)
+	if (woken) {
 		s->awake -= job->run;
+		job->origin->awake -= job->run;
+	}
 	job->woken = false;
 	return woken;
 }
@@ -258,41 +282,53 @@ u32 sd_parts_ready(const struct sd_store *s)
 	return sd_space_yields(&s->space) == SD_NO_SLOT ? 0 : piece;
 }
 
+/* All of one origin change from one line to the other. */
+static void change_line(struct sd_store *s, struct list_head *line, struct sd_stand *stand)
+{
+	while (!list_empty(&stand->jobs)) {
+		struct sd_job *job = take_out(line, stand);
+
+		if (line == &s->place_waiters)
+			wait_for_buffer(s, job);
+		else
+			wait_for_place(s, job);
+	}
+}
+
 /*
- * Nobody can go on.  Each is to stand in the line for what is missing, as these
- * waits are told differently and end differently: what was missing when it came
- * may be there by now, and the other not any more.
+ * Each is to stand in the line for what is missing, as these waits are told
+ * differently and end differently: what was missing when it came may be there by
+ * now, and the other not any more.  Who waits for its own disk lacks no place.
  */
 static void change_lines(struct sd_store *s)
 {
 	bool no_buffer = s->memory_short || sd_segment_over_limit(s);
-	struct sd_job *job;
+	struct sd_stand *stand, *next;
 
-	if (s->open || s->opening)
+	if (READ_ONCE(s->dying))
 		return;
-	if (no_buffer && s->space.free)
-		while ((job = first_in(&s->place_waiters)))
-			wait_for_buffer(s, job);
-	else if (!no_buffer && !s->space.free)
-		while ((job = first_in(&s->buffer_waiters)))
-			wait_for_place(s, job);
+	if (s->space.free) {
+		list_for_each_entry_safe(stand, next, &s->place_waiters, turn)
+			if (no_buffer || has_its_share(stand))
+				change_line(s, &s->place_waiters, stand);
+	} else if (!no_buffer && !s->open && !s->opening) {
+		list_for_each_entry_safe(stand, next, &s->buffer_waiters, turn)
+			if (!has_its_share(stand))
+				change_line(s, &s->buffer_waiters, stand);
+	}
 }
 
 void sd_waiters_feed(struct sd_store *s)
 {
+	u32 ready = sd_parts_ready(s);
 	struct sd_job *job;
-	u32 ready;
 
-	if (!sd_waiters(s)) {
-		if (!s->awake)
-			sd_image_writers_wake(s); /* it is their turn */
-		return;
-	}
-	ready = sd_parts_ready(s);
-	if (!ready)
+	if (!ready || s->space.free)
 		change_lines(s);
 	while (s->awake < ready && (job = next_awake(s)))
 		sd_job_redo(job);
+	if (!s->awake && !sd_waiters_may_go(s))
+		sd_image_writers_wake(s); /* it is their turn */
 }
 
 void sd_waiters_release(struct sd_store *s)
@@ -375,7 +411,8 @@ void sd_memory_work(struct work_struct *work)
 void sd_memory_short(struct sd_store *s)
 {
 	s->memory_short = true;
-	queue_delayed_work(s->admin_wq, &s->memory_work, MEMORY_RETRY);
+	if (!READ_ONCE(s->dying)) /* else all are released, and the store's end waits for no timer */
+		queue_delayed_work(s->admin_wq, &s->memory_work, MEMORY_RETRY);
 }
 
 void sd_memory_back(struct sd_store *s)
@@ -399,20 +436,39 @@ void sd_wait_for_memory(struct sd_job *job)
 
 /* ---- for the stall limit ----------------------------------------------- */
 
+/*
+ * Who is passed over waits for its own disk, as any other write to that does: an
+ * end of its snapshots would not help it.
+ */
+static bool waits_since(const struct sd_stand *stand, unsigned long since)
+{
+	const struct sd_job *job;
+
+	if (has_its_share(stand))
+		return false;
+	list_for_each_entry(job, &stand->jobs, wait)
+		if (time_before_eq(job->starved_since, since))
+			return true;
+	return false;
+}
+
 unsigned long sd_starved_since(const struct sd_store *s)
 {
 	unsigned long since = jiffies;
 	const struct sd_stand *stand;
 	const struct sd_job *job;
 
-	list_for_each_entry(stand, &s->buffer_waiters, turn)
+	list_for_each_entry(stand, &s->buffer_waiters, turn) {
+		if (has_its_share(stand))
+			continue;
 		list_for_each_entry(job, &stand->jobs, wait)
 			if (time_before(job->starved_since, since))
 				since = job->starved_since;
+	}
 	return time_after(s->buffer_freed, since) ? s->buffer_freed : since;
 }
 
-u32 sd_starved_origins(struct sd_store *s, struct sd_origin **list, u32 max)
+u32 sd_starved_origins(struct sd_store *s, unsigned long since, struct sd_origin **list, u32 max)
 {
 	struct sd_stand *stand;
 	u32 n = 0;
@@ -420,6 +476,8 @@ u32 sd_starved_origins(struct sd_store *s, struct sd_origin **list, u32 max)
 	list_for_each_entry(stand, &s->buffer_waiters, turn) {
 		if (n == max)
 			break;
+		if (!waits_since(stand, since))
+			continue;
 		list[n] = container_of(stand, struct sd_origin, for_buffer);
 		sd_origin_get(list[n++]);
 	}

@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 #include <sys/ioctl.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -28,13 +29,13 @@ namespace {
 
 constexpr uint64_t chunk = 8;
 constexpr uint64_t piece = 2048; // what one segment holds
-constexpr uint64_t originSectors = 8192;
+constexpr uint64_t originSectors = 8 * piece;
 
 // Origin a lies on a disk that is going to hang, origin b on one that is not.
 struct Rig
 {
-	explicit Rig(uint32_t buffer)
-		: store({.chunk = chunk, .stallMs = 600000, .buffer = buffer},
+	explicit Rig(uint32_t buffer, uint32_t stallMs = 600000)
+		: store({.chunk = chunk, .stallMs = stallMs, .buffer = buffer},
 			{rangeWords(space, 0, 32 * piece)}),
 		  a(store, "a", doomed.path(), 0, originSectors), b(store, "b", belowB),
 		  dataA(a.path(), originSectors, 1), dataB(b.path(), originSectors, 2)
@@ -127,6 +128,82 @@ INSTANTIATE_TEST_SUITE_P(Buffer, HangingOrigin, testing::Values(2048U, 8192U, 13
 				 return std::to_string(about.param / 2048) + "MiB";
 			 });
 
+// A buffer that nobody else filled.
+TEST(Hang, OfAnOriginWithASingleWritePinsNoBuffer)
+{
+	Rig rig(piece);
+	rig.doomed.hang();
+	auto stuck = rig.dataA.start(0, chunk);
+	// Long enough for the buffer to be closed because of its age.
+	std::this_thread::sleep_for(13s);
+	auto others = rig.dataB.start(0, 3 * piece);
+	rig.expectGoesOn(others);
+	rig.doomed.goOn();
+	rig.expectGoesOn(stuck);
+	rig.expectImagesAreRight();
+}
+
+// Writes to its past, smaller than a chunk, read from its disk what is around them.
+TEST(Hang, OfAnOriginWhoseImageIsWrittenToStopsNoOtherOne)
+{
+	constexpr unsigned writes = 400;
+	Rig rig(piece);
+	const Image image(rig.store, "s", rig.a, "rw");
+	const int fd = open(image.path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	Buffer contents(writes);
+	fillPattern(contents, 9, 0, 77);
+	AsyncIo io(writes);
+	rig.doomed.hang();
+	for (unsigned i = 0; i < writes; ++i)
+		io.write(fd, i * chunk + 1, contents.sector(i), 1, i);
+	io.submit();
+	usleep(500000);
+	auto others = rig.dataB.start(0, 3 * piece);
+	rig.expectGoesOn(others);
+	rig.doomed.goOn();
+	unsigned done = 0;
+	while (done < writes)
+		for (const IoDone &one : io.wait()) {
+			EXPECT_EQ(one.error, 0);
+			++done;
+		}
+	const BlockDevice past(image.path());
+	Buffer read(writes * chunk);
+	EXPECT_EQ(past.read(0, read), 0);
+	for (unsigned i = 0; i < writes; ++i) {
+		EXPECT_EQ(memcmp(read.sector(i * chunk + 1), contents.sector(i), sectorSize), 0);
+		EXPECT_EQ(memcmp(read.sector(i * chunk + 2),
+				 rig.dataA.at("s").sector(i * chunk + 2), sectorSize),
+			  0);
+	}
+	close(fd);
+}
+
+// Its writers wait for it, not for buffers: an end of their snapshots would not help them.
+TEST(Hang, OfAnOriginForLongerThanTheStallLimitCostsNoSnapshot)
+{
+	constexpr unsigned writes = 700;
+	Rig rig(2 * piece, 1000);
+	std::vector<std::future<int>> stuck;
+	rig.doomed.hang();
+	for (unsigned i = 0; i < 8; ++i)
+		stuck.push_back(rig.dataA.start(i * writes, writes));
+	for (uint64_t i = 0; i < 4; ++i) {
+		std::this_thread::sleep_for(1s);
+		auto others = rig.dataB.start(i * piece, piece);
+		rig.expectGoesOn(others);
+	}
+	std::this_thread::sleep_for(3s);
+	for (const auto &write : stuck)
+		EXPECT_EQ(write.wait_for(0s), std::future_status::timeout);
+	rig.doomed.goOn();
+	for (auto &write : stuck)
+		rig.expectGoesOn(write);
+	rig.expectImagesAreRight();
+	EXPECT_TRUE(rig.dataA.isIntact());
+}
+
 // A single write that wants the whole buffer.
 TEST(Hang, OfAnOriginsLargeWriteLeavesOthersTheirShare)
 {
@@ -143,21 +220,22 @@ TEST(Hang, OfAnOriginsLargeWriteLeavesOthersTheirShare)
 	EXPECT_TRUE(rig.dataB.isIntact());
 }
 
-// One chunk of the origin that hangs lies in each of the store's few buffers.
+// One chunk of the origin that hangs lies in more buffers than the store has.
 TEST(Hang, OfAnOriginsReadsPinsNoBuffersOfOthers)
 {
 	constexpr unsigned buffers = 4;
+	constexpr uint64_t rounds = originSectors / piece;
 	Rig rig(buffers * piece);
 	std::vector<std::future<int>> stuck;
 	rig.doomed.hang();
-	for (uint64_t i = 0; i < buffers; ++i) {
+	for (uint64_t i = 0; i < rounds; ++i) {
 		stuck.push_back(rig.dataA.start(i * chunk, chunk));
 		// It has its part of an open buffer before the others fill that.
 		usleep(200000);
 		auto others = rig.dataB.start(i * piece + chunk, piece - chunk);
 		rig.expectGoesOn(others);
 	}
-	for (uint64_t i = 0; i < buffers; ++i) {
+	for (uint64_t i = 0; i < rounds; ++i) {
 		auto more = rig.dataB.start(i * piece, chunk);
 		rig.expectGoesOn(more);
 	}

@@ -253,6 +253,7 @@ void sd_stall_work(struct work_struct *work)
 		if (!sd_segment_over_limit(s))
 			cause = SD_CAUSE_NO_MEMORY; /* a buffer was allowed */
 		s->buffer_freed = jiffies; /* whoever waits on has a whole limit again */
+		sd_store_run_by(s, &s->stall_work, jiffies + limit + 1);
 		n = sd_starved_origins(s, since, waiting, STALLED_MAX);
 		sd_store_act(s, sd_policy_note(&s->policy) |
 					sd_policy_space(&s->policy, s->space.free, false));

@@ -245,7 +245,8 @@ static enum step take(struct sd_write *w, struct piece *p)
 static void discard(struct sd_write *w, const struct piece *p)
 {
 	unreserve(w->read.image->overlay, p, p->first, p->count);
-	sd_segment_discard(p->taken.seg, p->taken.part, p->count, p->reader);
+	sd_segment_discard(p->taken.seg, p->taken.part, p->count, p->reader,
+			   p->reader ? sd_image_read : NULL);
 }
 
 /*
@@ -334,7 +335,7 @@ static bool publish(struct sd_write *w, const struct piece *p)
 	}
 	sd_segment_filled(seg, p->count);
 	if (p->reader)
-		sd_waiters_read(p->reader, p->count);
+		sd_image_read(p->reader, p->count);
 	write_sequnlock(&s->lock);
 	sd_map_mark_safe(ov->map, p->first, p->count);
 	spin_unlock(&ov->map_lock);

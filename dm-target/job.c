@@ -341,7 +341,7 @@ static enum sd_cow_event act_discard(struct sd_job *job)
 {
 	unreserve(job, job->run_first, job->reserved);
 	if (job->seg)
-		sd_segment_discard(job->seg, job->part, job->run, job->origin);
+		sd_segment_discard(job->seg, job->part, job->run, job->origin, sd_waiters_read);
 	job->seg = NULL;
 	return SD_COW_OK;
 }

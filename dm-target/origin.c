@@ -88,6 +88,7 @@ static struct sd_origin *origin_create(struct sd_store *s, const char *name, u64
 	INIT_LIST_HEAD(&o->stranded);
 	sd_stand_init(&o->for_place);
 	sd_stand_init(&o->for_buffer);
+	o->share_back = jiffies;
 	spin_lock_init(&o->map_lock);
 	spin_lock_init(&o->cell_lock);
 	sd_cells_init(&o->jobs, sd_region_shift(s));

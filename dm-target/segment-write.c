@@ -145,6 +145,7 @@ static u32 move_parts(struct sd_segment *seg, u32 part, bool *stuck)
 		write_seqlock(&s->lock);
 		sd_space_give(&s->space, run.slot, run.index, run.count);
 		sd_store_act(s, sd_policy_space(&s->policy, s->space.free, false));
+		sd_image_writers_wake(s);
 		write_sequnlock(&s->lock);
 		*stuck = true;
 		return part;

@@ -292,7 +292,7 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want)
 	want = min(want, sd_share_left(o));
 	/* in a dying store all snapshots end, and no segment may come into being */
 	if (!want || READ_ONCE(s->dying) ||
-	    (!woken && sd_parts_ready(s) && sd_waiters_may_go(s)))
+	    (!woken && sd_parts_ready(s) && (s->awake || sd_waiters_may_go(s))))
 		result = SD_TAKE_WAIT_BUFFER;
 	while (!s->open && result == SD_TAKE_OK)
 		result = open_segment(s, want);
@@ -321,7 +321,7 @@ enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited,
 
 	t->got = 0;
 	if (reader)
-		want = min(want, sd_share_left(reader));
+		want = min(want, sd_image_share_left(reader));
 	if (!want || READ_ONCE(s->dying)) /* its snapshot ends */
 		return SD_TAKE_WAIT_BUFFER;
 	do {
@@ -336,7 +336,7 @@ enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited,
 	if (result == SD_TAKE_OK) {
 		take_parts(s, want, t);
 		if (reader)
-			reader->reading += t->got;
+			reader->image_reading += t->got;
 	}
 	if (sd_waiters(s))
 		sd_waiters_feed(s);
@@ -350,7 +350,8 @@ void sd_segment_filled(struct sd_segment *seg, u32 count)
 }
 
 /* The read failed, or nobody needs it: the pages may hold anything. */
-void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count, struct sd_origin *reader)
+void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count, struct sd_origin *o,
+			void (*read)(struct sd_origin *o, u32 parts))
 {
 	struct sd_store *s = seg->store;
 	u32 i;
@@ -361,8 +362,8 @@ void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count, struct sd_o
 		seg->parts[part + i].zero = true;
 	}
 	sd_segment_filled(seg, count);
-	if (reader)
-		sd_waiters_read(reader, count);
+	if (read)
+		read(o, count);
 	write_sequnlock(&s->lock);
 }
 

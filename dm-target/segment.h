@@ -81,7 +81,7 @@ enum sd_take sd_segment_take(struct sd_job *job, u32 want);
  * The same for a write to an image, which comes behind the writers of origins in
  * line, unless it has @waited for long, and at low water gets nothing.  Under store->lock, which is let go for a
  * moment; who gets nothing stands in line by itself.  @reader: the origin, if the
- * parts are read into, see sd_waiters_read(); else NULL.
+ * parts are read into, see sd_image_read(); else NULL.
  */
 struct sd_taken {
 	struct sd_segment *seg;
@@ -93,11 +93,12 @@ enum sd_take sd_segment_take_late(struct sd_store *s, u32 want, bool waited,
 bool sd_segment_over_limit(const struct sd_store *s);
 /*
  * Parts are published, or will never be; may set the segment's write going,
- * after which the segment may be gone.  Filled: under store->lock.  @reader: of
- * parts that sd_segment_take() gave, their origin; else NULL.
+ * after which the segment may be gone.  Filled: under store->lock.  @read: for
+ * parts that count in their origin's share, sd_waiters_read or sd_image_read.
  */
 void sd_segment_filled(struct sd_segment *seg, u32 count);
-void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count, struct sd_origin *reader);
+void sd_segment_discard(struct sd_segment *seg, u32 part, u32 count, struct sd_origin *o,
+			void (*read)(struct sd_origin *o, u32 parts));
 /* Free the places of exceptions that were reaped. Takes store->lock. */
 void sd_segment_free_places(struct sd_store *s, const sd_place_t *places, u32 n);
 /* An exception follows its data from a failed segment to another one. */
@@ -183,6 +184,9 @@ void sd_wait_in_line(struct sd_job *job, bool for_place);
 u32 sd_share_left(const struct sd_origin *o);
 /* So many of them are read, or given up. */
 void sd_waiters_read(struct sd_origin *o, u32 parts);
+/* The same for writes to images of the origin, which read what is around them. */
+u32 sd_image_share_left(const struct sd_origin *o);
+void sd_image_read(struct sd_origin *o, u32 parts);
 /* Does anybody stand in line who would get a part if there was one? */
 bool sd_waiters_may_go(const struct sd_store *s);
 /*

@@ -427,6 +427,8 @@ struct sd_origin {
 	/* under store->lock */
 	struct sd_stand for_place, for_buffer;
 	u32 reading;			/* parts into which its copies read */
+	u32 image_reading;		/* the same for writes to its images */
+	unsigned long share_back;	/* jiffies: reading fell below its share */
 	u64 awake;			/* parts wanted by those who were woken */
 };
 

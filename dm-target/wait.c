@@ -23,7 +23,8 @@
  *
  * No origin has more than half of the buffer under its reads: if its disk hangs
  * then, the writers of others go on.  Who would have more stands in line, and is
- * passed over.
+ * passed over.  (Writes to its images read what is around them, wherever that
+ * is; they have half as much, for themselves.)
  *
  * Everything here is called under store->lock and does not sleep, unless said.
  */
@@ -81,10 +82,14 @@ static struct sd_job *first_in(struct list_head *line)
 	return take_out(line, list_first_entry(line, struct sd_stand, turn));
 }
 
+static u32 share_of(const struct sd_store *s)
+{
+	return max(s->buffer >> s->chunk_shift >> 1, 1U);
+}
+
 u32 sd_share_left(const struct sd_origin *o)
 {
-	const struct sd_store *s = o->store;
-	u32 share = max(s->buffer >> s->chunk_shift >> 1, 1U);
+	u32 share = share_of(o->store);
 
 	return share > o->reading ? share - o->reading : 0;
 }
@@ -132,8 +137,24 @@ void sd_waiters_read(struct sd_origin *o, u32 parts)
 	bool had_its_share = !sd_share_left(o);
 
 	o->reading -= parts;
+	if (had_its_share)
+		o->share_back = jiffies;
 	if (sd_waiters(o->store))
 		sd_waiters_feed(o->store);
+}
+
+u32 sd_image_share_left(const struct sd_origin *o)
+{
+	u32 share = max(share_of(o->store) >> 1, 1U);
+
+	return share > o->image_reading ? share - o->image_reading : 0;
+}
+
+void sd_image_read(struct sd_origin *o, u32 parts)
+{
+	bool had_its_share = !sd_image_share_left(o);
+
+	o->image_reading -= parts;
 	if (had_its_share)
 		sd_image_writers_wake(o->store);
 }
@@ -209,6 +230,14 @@ void sd_waiter_unheld(struct sd_store *s, struct sd_job *job)
 
 /* ---- standing in line -------------------------------------------------- */
 
+/* While its origin had its share it waited for the disk, not for us. */
+static unsigned long starved_since(const struct sd_job *job)
+{
+	unsigned long back = job->origin->share_back;
+
+	return time_after(back, job->starved_since) ? back : job->starved_since;
+}
+
 static void wait_for_buffer(struct sd_store *s, struct sd_job *job)
 {
 	/*
@@ -220,7 +249,7 @@ static void wait_for_buffer(struct sd_store *s, struct sd_job *job)
 	join(&s->buffer_waiters, &job->origin->for_buffer, job);
 	sd_waiter_unheld(s, job); /* it waits for something else now */
 	sd_store_run_by(s, &s->stall_work,
-			job->starved_since + msecs_to_jiffies(s->stall_ms) + 1);
+			starved_since(job) + msecs_to_jiffies(s->stall_ms) + 1);
 }
 
 static void wait_for_place(struct sd_store *s, struct sd_job *job)
@@ -288,10 +317,12 @@ static void change_line(struct sd_store *s, struct list_head *line, struct sd_st
 	while (!list_empty(&stand->jobs)) {
 		struct sd_job *job = take_out(line, stand);
 
-		if (line == &s->place_waiters)
+		if (line == &s->place_waiters) {
 			wait_for_buffer(s, job);
-		else
+			job->held_since = 0; /* its next wait for a place is another one */
+		} else {
 			wait_for_place(s, job);
+		}
 	}
 }
 
@@ -307,15 +338,14 @@ static void change_lines(struct sd_store *s)
 
 	if (READ_ONCE(s->dying))
 		return;
-	if (s->space.free) {
-		list_for_each_entry_safe(stand, next, &s->place_waiters, turn)
-			if (no_buffer || has_its_share(stand))
-				change_line(s, &s->place_waiters, stand);
-	} else if (!no_buffer && !s->open && !s->opening) {
-		list_for_each_entry_safe(stand, next, &s->buffer_waiters, turn)
-			if (!has_its_share(stand))
-				change_line(s, &s->buffer_waiters, stand);
-	}
+	list_for_each_entry_safe(stand, next, &s->place_waiters, turn)
+		if (has_its_share(stand) || (no_buffer && s->space.free))
+			change_line(s, &s->place_waiters, stand);
+	if (s->space.free || no_buffer || s->open || s->opening)
+		return;
+	list_for_each_entry_safe(stand, next, &s->buffer_waiters, turn)
+		if (!has_its_share(stand))
+			change_line(s, &s->buffer_waiters, stand);
 }
 
 void sd_waiters_feed(struct sd_store *s)
@@ -323,12 +353,13 @@ void sd_waiters_feed(struct sd_store *s)
 	u32 ready = sd_parts_ready(s);
 	struct sd_job *job;
 
-	if (!ready || s->space.free)
+	if (!ready || !list_empty(&s->place_waiters))
 		change_lines(s);
 	while (s->awake < ready && (job = next_awake(s)))
 		sd_job_redo(job);
-	if (!s->awake && !sd_waiters_may_go(s))
-		sd_image_writers_wake(s); /* it is their turn */
+	/* Their turn.  Not if there is nothing: then they would wake one another for ever. */
+	if (ready && !s->awake && !sd_waiters_may_go(s))
+		sd_image_writers_wake(s);
 }
 
 void sd_waiters_release(struct sd_store *s)
@@ -447,7 +478,7 @@ static bool waits_since(const struct sd_stand *stand, unsigned long since)
 	if (has_its_share(stand))
 		return false;
 	list_for_each_entry(job, &stand->jobs, wait)
-		if (time_before_eq(job->starved_since, since))
+		if (time_before_eq(starved_since(job), since))
 			return true;
 	return false;
 }
@@ -462,8 +493,8 @@ unsigned long sd_starved_since(const struct sd_store *s)
 		if (has_its_share(stand))
 			continue;
 		list_for_each_entry(job, &stand->jobs, wait)
-			if (time_before(job->starved_since, since))
-				since = job->starved_since;
+			if (time_before(starved_since(job), since))
+				since = starved_since(job);
 	}
 	return time_after(s->buffer_freed, since) ? s->buffer_freed : since;
 }

@@ -314,15 +314,18 @@ u32 sd_parts_ready(const struct sd_store *s)
 /* All of one origin change from one line to the other. */
 static void change_line(struct sd_store *s, struct list_head *line, struct sd_stand *stand)
 {
+	bool own_disk = has_its_share(stand);
+
 	while (!list_empty(&stand->jobs)) {
 		struct sd_job *job = take_out(line, stand);
 
-		if (line == &s->place_waiters) {
-			wait_for_buffer(s, job);
-			job->held_since = 0; /* its next wait for a place is another one */
-		} else {
+		if (line == &s->buffer_waiters) {
 			wait_for_place(s, job);
+			continue;
 		}
+		wait_for_buffer(s, job);
+		if (own_disk)
+			job->held_since = 0; /* that may be long: its next hold is another one */
 	}
 }
 

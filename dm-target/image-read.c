@@ -130,7 +130,10 @@ void sd_read_queue(struct sd_read *r)
 	queue_work(r->image->wq, &r->work);
 }
 
-/* By the queue of its origin's jobs, where nobody waits for another device: a writer may wait for this. */
+/*
+ * By the queue of its origin's jobs, where nobody waits for another device: a
+ * writer may wait for this.
+ */
 void sd_read_submit_later(struct sd_read *r)
 {
 	r->submit = true;

@@ -79,9 +79,10 @@ enum sd_take { SD_TAKE_OK, SD_TAKE_WAIT_BUFFER, SD_TAKE_WAIT_PLACE };
 enum sd_take sd_segment_take(struct sd_job *job, u32 want);
 /*
  * The same for a write to an image, which comes behind the writers of origins in
- * line, unless it has @waited for long, and at low water gets nothing.  Under store->lock, which is let go for a
- * moment; who gets nothing stands in line by itself.  @reader: the origin, if the
- * parts are read into, see sd_image_read(); else NULL.
+ * line, unless it has @waited for long, and at low water gets nothing.  Under
+ * store->lock, which is let go for a moment; who gets nothing stands in line by
+ * itself.  @reader: the origin, if the parts are read into, see sd_image_read();
+ * else NULL.
  */
 struct sd_taken {
 	struct sd_segment *seg;
@@ -159,7 +160,7 @@ void sd_spare_exit(struct sd_store *s);
 
 /* ---- waiting ----------------------------------------------------------- */
 
-/* See wait.c.  All but two under store->lock; none sleeps. */
+/* See wait.c.  Under store->lock, unless said; none sleeps. */
 void sd_stand_init(struct sd_stand *stand);
 /* Does anybody stand in line? */
 bool sd_waiters(const struct sd_store *s);
@@ -202,7 +203,10 @@ void sd_waiters_break_promise(struct sd_store *s, struct list_head *promised);
 void sd_memory_short(struct sd_store *s);
 /* Some came free. */
 void sd_memory_back(struct sd_store *s);
-/* There was none for the job's room in the map: it stands in line, as for a buffer.  Takes store->lock. */
+/*
+ * There was none for the job's room in the map: it stands in line, as for a
+ * buffer.  Takes store->lock.
+ */
 void sd_wait_for_memory(struct sd_job *job);
 void sd_memory_work(struct work_struct *work);
 /* Since when somebody has waited for a buffer and none came free. */

@@ -243,16 +243,26 @@ TEST(Full, HoldAfterHoldIsEndedByAnExtendInTime)
 	}
 }
 
-TEST(Full, DropOldestCostsOnlyTheOldestThatFreesAPlace)
+namespace {
+
+// Until no place is free; each of the three owns some.
+void fillByThree(Rig &rig)
 {
-	ExpectKernelLog dropped(invalidSnapshot, Appearance::Must);
-	Rig rig(held(300));
 	rig.take("s1");
 	ASSERT_EQ(rig.dataA.write(0, 1024), 0);
 	rig.take("s2");
 	ASSERT_EQ(rig.dataA.write(1024, 512), 0);
 	rig.take("s3");
 	ASSERT_EQ(rig.dataB.write(0, 512), 0);
+}
+
+} // namespace
+
+TEST(Full, DropOldestCostsOnlyTheOldestThatFreesAPlace)
+{
+	ExpectKernelLog dropped(invalidSnapshot, Appearance::Must);
+	Rig rig(held(300));
+	fillByThree(rig);
 	// What was just written still lies in buffers: its places come free only with the write.
 	ASSERT_EQ(rig.dataA.start(4096, 64).get(), 0);
 	EXPECT_THAT(states(rig.store),
@@ -267,12 +277,7 @@ TEST(Full, DropOldestForManyWritersAtOnceCostsOnlyOne)
 {
 	ExpectKernelLog dropped(invalidSnapshot, Appearance::Must);
 	Rig rig(held(300));
-	rig.take("s1");
-	ASSERT_EQ(rig.dataA.write(0, 1024), 0);
-	rig.take("s2");
-	ASSERT_EQ(rig.dataA.write(1024, 512), 0);
-	rig.take("s3");
-	ASSERT_EQ(rig.dataB.write(0, 512), 0);
+	fillByThree(rig);
 	ASSERT_TRUE(rig.store.waitUntilWritten());
 	std::vector<std::future<int>> writers;
 	for (uint64_t i = 0; i < 32; ++i)

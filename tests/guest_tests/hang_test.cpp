@@ -76,6 +76,13 @@ struct Rig
 	Volume dataB;
 };
 
+void expectAllEnd(AsyncIo &io)
+{
+	while (io.inFlight())
+		for (const IoDone &one : io.wait())
+			EXPECT_EQ(one.error, 0);
+}
+
 // The store's buffer, sectors.
 class HangingOrigin : public testing::TestWithParam<uint32_t>
 {
@@ -112,12 +119,7 @@ TEST_P(HangingOrigin, StopsNoOtherOne)
 		EXPECT_TRUE(onImage.isIntact());
 	}
 	rig.doomed.goOn();
-	unsigned done = 0;
-	while (done < writes)
-		for (const IoDone &one : io.wait()) {
-			EXPECT_EQ(one.error, 0);
-			++done;
-		}
+	expectAllEnd(io);
 	close(fd);
 	rig.expectImagesAreRight();
 	EXPECT_TRUE(rig.dataB.isIntact());
@@ -162,12 +164,7 @@ TEST(Hang, OfAnOriginWhoseImageIsWrittenToStopsNoOtherOne)
 	auto others = rig.dataB.start(0, 3 * piece);
 	rig.expectGoesOn(others);
 	rig.doomed.goOn();
-	unsigned done = 0;
-	while (done < writes)
-		for (const IoDone &one : io.wait()) {
-			EXPECT_EQ(one.error, 0);
-			++done;
-		}
+	expectAllEnd(io);
 	const BlockDevice past(image.path());
 	Buffer read(writes * chunk);
 	EXPECT_EQ(past.read(0, read), 0);
@@ -334,16 +331,11 @@ TEST(Hang, OfARangeStopsOnlyTheImageThatReadsIt)
 		doomed.goOn();
 		EXPECT_TRUE(inTime) << store.device().status();
 		EXPECT_EQ(write.get(), 0);
-		unsigned done = 0;
-		while (done < reads)
-			for (const IoDone &one : io.wait()) {
-				EXPECT_EQ(one.error, 0);
-				EXPECT_EQ(memcmp(memory.sector(one.cookie),
-						 dataA.at("s").sector(one.cookie * chunk + 1),
-						 sectorSize),
-					  0);
-				++done;
-			}
+		expectAllEnd(io);
+		for (unsigned i = 0; i < reads; ++i)
+			EXPECT_EQ(memcmp(memory.sector(i), dataA.at("s").sector(i * chunk + 1),
+					 sectorSize),
+				  0);
 		EXPECT_TRUE(onImage.isIntact());
 	}
 	close(fd);
